@@ -1,0 +1,123 @@
+#include "communicator.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace kronattn {
+
+namespace {
+
+constexpr Index largest_count = Index{1} << 28;  // counts are int in MPI 3.1
+
+void check(int code, const char* call) {
+  if (code == MPI_SUCCESS) return;
+  char text[MPI_MAX_ERROR_STRING];
+  int length = 0;
+  MPI_Error_string(code, text, &length);
+  throw std::runtime_error(std::string(call) + ": " + std::string(text, static_cast<std::size_t>(length)));
+}
+
+template <class Number>
+void allreduce(Number* values, Index count, MPI_Datatype type, MPI_Op op, MPI_Comm comm) {
+  for (Index begin = 0; begin < count; begin += largest_count)
+    check(MPI_Allreduce(MPI_IN_PLACE, values + begin, static_cast<int>(std::min(largest_count, count - begin)), type, op,
+                        comm),
+          "MPI_Allreduce");
+}
+
+}  // namespace
+
+Communicator::Communicator() : Communicator(MPI_COMM_WORLD) {}
+
+Communicator::Communicator(MPI_Comm parent) {
+  check(MPI_Comm_dup(parent, &comm_), "MPI_Comm_dup");
+  check(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  check(MPI_Comm_rank(comm_, &rank_), "MPI_Comm_rank");
+  check(MPI_Comm_size(comm_, &size_), "MPI_Comm_size");
+}
+
+Communicator::~Communicator() {
+  int finalized = 0;
+  MPI_Finalized(&finalized);
+  if (finalized == 0) MPI_Comm_free(&comm_);
+}
+
+void Communicator::together(const std::function<void()>& work) const {
+  std::string words;
+  bool failed = false;
+  try {
+    work();
+  } catch (const std::bad_alloc&) {
+    failed = true, words = "out of memory";
+  } catch (const std::exception& error) {
+    failed = true, words = error.what();
+  }
+  const double first = min(failed ? static_cast<double>(rank_) : HUGE_VAL);
+  if (first < HUGE_VAL) throw AgreedFailure(broadcast(words, static_cast<int>(first)));
+}
+
+void Communicator::sum(std::vector<std::int64_t>& values) const {
+  allreduce(values.data(), static_cast<Index>(values.size()), MPI_INT64_T, MPI_SUM, comm_);
+  bytes_reduced_ += static_cast<std::int64_t>(values.size() * sizeof(std::int64_t));
+}
+
+std::int64_t Communicator::sum(std::int64_t value) const {
+  allreduce(&value, 1, MPI_INT64_T, MPI_SUM, comm_);
+  return value;
+}
+
+double Communicator::add(double value) const {
+  allreduce(&value, 1, MPI_DOUBLE, MPI_SUM, comm_);
+  return value;
+}
+
+void Communicator::max(double* values, Index count) const { allreduce(values, count, MPI_DOUBLE, MPI_MAX, comm_); }
+
+void Communicator::min(double* values, Index count) const { allreduce(values, count, MPI_DOUBLE, MPI_MIN, comm_); }
+
+double Communicator::max(double value) const {
+  max(&value, 1);
+  return value;
+}
+
+double Communicator::min(double value) const {
+  min(&value, 1);
+  return value;
+}
+
+void Communicator::broadcast(double* values, Index count, int from) const {
+  for (Index begin = 0; begin < count; begin += largest_count)
+    check(MPI_Bcast(values + begin, static_cast<int>(std::min(largest_count, count - begin)), MPI_DOUBLE, from, comm_),
+          "MPI_Bcast");
+}
+
+std::string Communicator::broadcast(const std::string& text, int from) const {
+  auto length = static_cast<std::int64_t>(text.size());
+  check(MPI_Bcast(&length, 1, MPI_INT64_T, from, comm_), "MPI_Bcast");
+  std::string copy = rank_ == from ? text : std::string(static_cast<std::size_t>(length), '\0');
+  check(MPI_Bcast(copy.data(), static_cast<int>(length), MPI_CHAR, from, comm_), "MPI_Bcast");
+  return copy;
+}
+
+namespace {
+
+/// The ranks that share memory with this one.
+struct Host {
+  int rank = 0, size = 1;
+
+  Host(MPI_Comm comm, int order) {
+    MPI_Comm node = MPI_COMM_NULL;
+    check(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, order, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
+    check(MPI_Comm_rank(node, &rank), "MPI_Comm_rank");
+    check(MPI_Comm_size(node, &size), "MPI_Comm_size");
+    check(MPI_Comm_free(&node), "MPI_Comm_free");
+  }
+};
+
+}  // namespace
+
+int Communicator::hosts() const { return static_cast<int>(sum(std::int64_t{Host(comm_, rank_).rank == 0})); }
+
+int Communicator::ranks_on_host() const { return Host(comm_, rank_).size; }
+
+}  // namespace kronattn

@@ -1,0 +1,65 @@
+// Ranks: the MPI calls kronattn makes, each with its return code checked in one place.
+//
+// All functions that talk are collective: every rank of the communicator calls them, in the same order.
+#pragma once
+
+#include <mpi.h>
+
+#include <cstdint>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "types.hpp"
+
+namespace kronattn {
+
+/// A failure that every rank knows of in the same words: rank 0 reports it, all leave in good order.
+class AgreedFailure : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+class Communicator {
+ public:
+  /// A duplicate of MPI_COMM_WORLD, so that messages of a library's user never mix with ours.
+  Communicator();
+  explicit Communicator(MPI_Comm parent);
+  ~Communicator();
+  Communicator(const Communicator&) = delete;
+  Communicator& operator=(const Communicator&) = delete;
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  bool root() const { return rank_ == 0; }
+  MPI_Comm handle() const { return comm_; }
+
+  /// Runs `work` on every rank; if it throws on any, throws AgreedFailure with the words of the lowest such rank on
+  /// all. What may fail on one rank alone goes through here before the next collective call.
+  void together(const std::function<void()>& work) const;
+
+  void sum(std::vector<std::int64_t>& values) const;  // elementwise, in place, any length
+  std::int64_t sum(std::int64_t value) const;
+  double add(double value) const;  // in an order of MPI's choosing: for figures that are only reported
+  void max(double* values, Index count) const;
+  void min(double* values, Index count) const;
+  double max(double value) const;
+  double min(double value) const;
+  void broadcast(double* values, Index count, int from) const;
+  std::string broadcast(const std::string& text, int from) const;
+
+  /// How many different hosts the ranks run on, and how many ranks share this one. Collective.
+  int hosts() const;
+  int ranks_on_host() const;
+
+  /// Payload this rank has handed to sum() so far.
+  std::int64_t bytes_reduced() const { return bytes_reduced_; }
+
+ private:
+  MPI_Comm comm_ = MPI_COMM_NULL;
+  int rank_ = 0, size_ = 1;
+  mutable std::int64_t bytes_reduced_ = 0;
+};
+
+}  // namespace kronattn

@@ -1,0 +1,187 @@
+#include "h5.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+#include <utility>
+
+namespace kronattn::h5 {
+
+namespace {
+
+Handle checked(hid_t id, herr_t (*close)(hid_t), const std::string& what) {
+  if (id < 0) throw std::runtime_error(what);
+  return {id, close};
+}
+
+/// Says what is wrong with a path before HDF5 is asked to open it.
+void check_readable(const std::string& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) throw std::runtime_error(path + ": " + std::strerror(errno));
+  if (S_ISDIR(status.st_mode)) throw std::runtime_error(path + " is a directory; need an HDF5 file");
+  if (access(path.c_str(), R_OK) != 0) throw std::runtime_error(path + ": " + std::strerror(errno));
+  if (H5Fis_hdf5(path.c_str()) <= 0) throw std::runtime_error(path + " is not an HDF5 file, or is cut short");
+}
+
+/// Selects rows of one head; counts their entries.
+Handle select_rows(const Handle& dataset, bool heads, Index head, Range rows, hsize_t& entries) {
+  const int row = heads ? 1 : 0;
+  Handle space(H5Dget_space(dataset.get()), H5Sclose);
+  hsize_t shape[3] = {1, 1, 1};
+  const int dimensions = H5Sget_simple_extent_dims(space.get(), shape, nullptr);
+  hsize_t start[3] = {0, 0, 0}, count[3] = {1, 1, 1};
+  if (heads) start[0] = static_cast<hsize_t>(head);
+  start[row] = static_cast<hsize_t>(rows.begin);
+  count[row] = static_cast<hsize_t>(rows.size());
+  for (int i = row + 1; i < dimensions; ++i) count[i] = shape[i];
+  entries = count[0] * count[1] * count[2];
+  if (H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start, nullptr, count, nullptr) < 0) return {};
+  return space;
+}
+
+}  // namespace
+
+void silence() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
+
+Handle::Handle(Handle&& other) noexcept
+    : id_(std::exchange(other.id_, -1)), close_(std::exchange(other.close_, nullptr)) {}
+
+Handle& Handle::operator=(Handle&& other) noexcept {
+  std::swap(id_, other.id_);
+  std::swap(close_, other.close_);
+  return *this;
+}
+
+Handle::~Handle() { close(); }
+
+bool Handle::close() {
+  const hid_t id = std::exchange(id_, -1);
+  return id < 0 || close_(id) >= 0;
+}
+
+Handle open_file(const std::string& path, Access access) {
+  check_readable(path);
+  return checked(H5Fopen(path.c_str(), access == Access::read ? H5F_ACC_RDONLY : H5F_ACC_RDWR, H5P_DEFAULT), H5Fclose,
+                 path + ": HDF5 can't open it; is it cut short or still being written?");
+}
+
+Handle open_file(const std::string& path, Access access, const Communicator& comm) {
+  const Handle list(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  Handle file;
+  comm.together([&] {
+    if (H5Pset_fapl_mpio(list.get(), comm.handle(), MPI_INFO_NULL) < 0 ||
+        H5Pset_all_coll_metadata_ops(list.get(), true) < 0)
+      throw std::runtime_error(path + ": HDF5 can't set up parallel access");
+    file = checked(H5Fopen(path.c_str(), access == Access::read ? H5F_ACC_RDONLY : H5F_ACC_RDWR, list.get()), H5Fclose,
+                   path + ": can't be opened by all ranks; is it on a file system that all hosts share?");
+  });
+  return file;
+}
+
+Handle create_file(const std::string& path) {
+  return checked(H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, H5P_DEFAULT), H5Fclose,
+                 path + " can't be created: " + std::strerror(errno));
+}
+
+Handle open_dataset(const Handle& file, const std::string& name) {
+  return checked(H5Dopen2(file.get(), name.c_str(), H5P_DEFAULT), H5Dclose, name + " can't be opened as a dataset");
+}
+
+bool has_dataset(const Handle& file, const std::string& name) {
+  if (H5Lexists(file.get(), name.c_str(), H5P_DEFAULT) <= 0) return false;
+  H5O_info_t info;
+  return H5Oget_info_by_name(file.get(), name.c_str(), &info, H5P_DEFAULT) >= 0 && info.type == H5O_TYPE_DATASET;
+}
+
+std::vector<std::string> link_names(const Handle& file) {
+  std::vector<std::string> names;
+  const auto collect = [](hid_t, const char* name, const H5L_info_t*, void* list) -> herr_t {
+    static_cast<std::vector<std::string>*>(list)->emplace_back(name);
+    return 0;
+  };
+  if (H5Literate(file.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr, collect, &names) < 0)
+    throw std::runtime_error("its names can't be listed");
+  return names;
+}
+
+DatasetInfo dataset_info(const Handle& dataset) {
+  const Handle space(H5Dget_space(dataset.get()), H5Sclose), type(H5Dget_type(dataset.get()), H5Tclose);
+  DatasetInfo info;
+  hsize_t shape[H5S_MAX_RANK];
+  const int dimensions = H5Sget_simple_extent_dims(space.get(), shape, nullptr);
+  for (int i = 0; i < dimensions; ++i) info.shape.push_back(static_cast<Index>(shape[i]));
+  info.bytes = static_cast<Index>(H5Tget_size(type.get()));
+  info.floating = H5Tget_class(type.get()) == H5T_FLOAT && (info.bytes == 4 || info.bytes == 8);
+  return info;
+}
+
+bool read_rows(const Handle& dataset, bool heads, Index head, Range rows, hid_t type, void* data) {
+  hsize_t entries = 0;
+  const Handle in_file = select_rows(dataset, heads, head, rows, entries);
+  const Handle in_memory(H5Screate_simple(1, &entries, nullptr), H5Sclose);
+  return in_file.open() && in_memory.open() &&
+         H5Dread(dataset.get(), type, in_memory.get(), in_file.get(), H5P_DEFAULT, data) >= 0;
+}
+
+bool write_rows(const Handle& dataset, bool heads, Index head, Range rows, hid_t type, const void* data) {
+  hsize_t entries = 0;
+  const Handle in_file = select_rows(dataset, heads, head, rows, entries);
+  const Handle in_memory(H5Screate_simple(1, &entries, nullptr), H5Sclose);
+  return in_file.open() && in_memory.open() &&
+         H5Dwrite(dataset.get(), type, in_memory.get(), in_file.get(), H5P_DEFAULT, data) >= 0;
+}
+
+bool has_attribute(const Handle& file, const std::string& name) { return H5Aexists(file.get(), name.c_str()) > 0; }
+
+std::optional<std::string> text_attribute(const Handle& file, const std::string& name) {
+  const Handle attribute(H5Aopen(file.get(), name.c_str(), H5P_DEFAULT), H5Aclose);
+  if (!attribute.open()) return std::nullopt;
+  const Handle type(H5Aget_type(attribute.get()), H5Tclose);
+  if (H5Tget_class(type.get()) != H5T_STRING || H5Tis_variable_str(type.get()) != 0) return std::nullopt;
+  std::string text(H5Tget_size(type.get()), '\0');
+  if (H5Aread(attribute.get(), type.get(), text.data()) < 0) return std::nullopt;
+  return text.substr(0, text.find('\0'));
+}
+
+std::optional<double> number_attribute(const Handle& file, const std::string& name) {
+  const Handle attribute(H5Aopen(file.get(), name.c_str(), H5P_DEFAULT), H5Aclose);
+  if (!attribute.open()) return std::nullopt;
+  const Handle space(H5Aget_space(attribute.get()), H5Sclose), type(H5Aget_type(attribute.get()), H5Tclose);
+  const H5T_class_t kind = H5Tget_class(type.get());
+  double number = 0;
+  if (H5Sget_simple_extent_npoints(space.get()) != 1 || (kind != H5T_FLOAT && kind != H5T_INTEGER) ||
+      H5Aread(attribute.get(), H5T_NATIVE_DOUBLE, &number) < 0)
+    return std::nullopt;
+  return number;
+}
+
+namespace {
+
+void write(const Handle& file, const std::string& name, hid_t type, const void* value) {
+  const Handle space(H5Screate(H5S_SCALAR), H5Sclose);
+  const Handle attribute(H5Acreate2(file.get(), name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+  if (!attribute.open() || H5Awrite(attribute.get(), type, value) < 0)
+    throw std::runtime_error("attribute " + name + " can't be written");
+}
+
+}  // namespace
+
+void write_attribute(const Handle& file, const std::string& name, const std::string& text) {
+  const Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
+  H5Tset_size(type.get(), text.size() + 1);
+  H5Tset_cset(type.get(), H5T_CSET_UTF8);
+  write(file, name, type.get(), text.c_str());
+}
+
+void write_attribute(const Handle& file, const std::string& name, double number) {
+  write(file, name, H5T_NATIVE_DOUBLE, &number);
+}
+
+void write_attribute(const Handle& file, const std::string& name, int number) {
+  write(file, name, H5T_NATIVE_INT, &number);
+}
+
+}  // namespace kronattn::h5

@@ -1,0 +1,70 @@
+// HDF5: handles that close themselves, and calls whose failure becomes one sentence.
+#pragma once
+
+#include <hdf5.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "communicator.hpp"
+#include "types.hpp"
+
+namespace kronattn::h5 {
+
+/// Switches HDF5's own error stacks off: what fails is said better here.
+void silence();
+
+/// An open HDF5 object.
+class Handle {
+ public:
+  Handle() = default;
+  Handle(hid_t id, herr_t (*closer)(hid_t)) : id_(id), close_(closer) {}
+  Handle(Handle&& other) noexcept;
+  Handle& operator=(Handle&& other) noexcept;
+  ~Handle();
+
+  hid_t get() const { return id_; }
+  bool open() const { return id_ >= 0; }
+  /// Closes now and says whether that worked.
+  bool close();
+
+ private:
+  hid_t id_ = -1;
+  herr_t (*close_)(hid_t) = nullptr;
+};
+
+enum class Access { read, write };
+
+/// Opens a file for this process alone, or for all ranks of a communicator (collective). Throws std::runtime_error
+/// with the path.
+Handle open_file(const std::string& path, Access access);
+Handle open_file(const std::string& path, Access access, const Communicator& comm);
+Handle create_file(const std::string& path);
+
+Handle open_dataset(const Handle& file, const std::string& name);
+bool has_dataset(const Handle& file, const std::string& name);
+std::vector<std::string> link_names(const Handle& file);
+
+/// Shape and type of a dataset.
+struct DatasetInfo {
+  std::vector<Index> shape;
+  bool floating = false;      // float32 or float64, any byte order
+  Index bytes = 0;            // of an entry
+};
+DatasetInfo dataset_info(const Handle& dataset);
+
+/// Reads or writes rows of a dataset (rows, ...), or of head `head` of a dataset (heads, rows, ...); `type` is the type
+/// in memory. Each rank for itself. False on failure.
+bool read_rows(const Handle& dataset, bool heads, Index head, Range rows, hid_t type, void* data);
+bool write_rows(const Handle& dataset, bool heads, Index head, Range rows, hid_t type, const void* data);
+
+/// Root attributes.
+std::optional<std::string> text_attribute(const Handle& file, const std::string& name);
+std::optional<double> number_attribute(const Handle& file, const std::string& name);
+bool has_attribute(const Handle& file, const std::string& name);
+void write_attribute(const Handle& file, const std::string& name, const std::string& text);
+void write_attribute(const Handle& file, const std::string& name, double number);
+void write_attribute(const Handle& file, const std::string& name, int number);
+
+}  // namespace kronattn::h5

@@ -1,0 +1,77 @@
+#include "key_tiles.hpp"
+
+#include "tiles.hpp"
+
+namespace kronattn {
+
+KeyTiles::KeyTiles(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
+                   PhaseSeconds& seconds)
+    : comm_(comm), problem_(problem), head_(head), coordinates_(coordinates), seconds_(seconds) {
+  double bytes = 0;
+  for (Index rows : problem.shape().keys)
+    bytes += static_cast<double>(rows) * 8 * static_cast<double>(problem.shape().width + problem.shape().value_width);
+  keep_ = bytes < kept_bytes;
+}
+
+Index KeyTiles::count(Index mode) const {
+  return tile_count(problem_.shape().keys[static_cast<std::size_t>(mode)], key_tile_rows);
+}
+
+std::shared_ptr<const KeyTile> KeyTiles::get(Index mode, Index tile) {
+  const auto found = kept_.find({mode, tile});
+  if (found != kept_.end()) return found->second;
+
+  const Part keys{Part::keys, mode}, values{Part::values, mode};
+  const Range rows = tile_range(tile, problem_.rows(keys), key_tile_rows);
+  const Index entries = rows.size() * (problem_.columns(keys) + problem_.columns(values));
+  const int owner = static_cast<int>(owner_of_tile(tile, count(mode), comm_.size()));
+  std::vector<double> message(static_cast<std::size_t>(entries) + 1, 0.0);  // the last entry: could it be read
+  std::string failure;
+  if (comm_.rank() == owner) {
+    const Timed timed(seconds_.read);
+    try {
+      Eigen::Map<Matrix>(message.data(), rows.size(), problem_.columns(keys)) = problem_.read(keys, head_, rows);
+      Eigen::Map<Matrix>(message.data() + rows.size() * problem_.columns(keys), rows.size(), problem_.columns(values)) =
+          problem_.read(values, head_, rows);
+      message.back() = 1;
+    } catch (const std::exception& error) {
+      failure = error.what();
+    }
+  }
+  comm_.broadcast(message.data(), static_cast<Index>(message.size()), owner);
+  if (message.back() == 0) throw AgreedFailure(comm_.broadcast(failure, owner));
+
+  const Eigen::Map<const Matrix> key_rows(message.data(), rows.size(), problem_.columns(keys));
+  const Eigen::Map<const Matrix> value_rows(message.data() + key_rows.size(), rows.size(), problem_.columns(values));
+  auto made = std::make_shared<const KeyTile>(key_rows, value_rows, coordinates_.keys[static_cast<std::size_t>(mode)],
+                                              coordinates_.values[static_cast<std::size_t>(mode)]);
+  if (keep_) kept_[{mode, tile}] = made;
+  return made;
+}
+
+namespace {
+
+void absorb_modes(KeyTiles& tiles, Index mode, std::vector<std::shared_ptr<const KeyTile>>& held,
+                  ExactAttention& attention) {
+  const auto m = static_cast<std::size_t>(mode);
+  for (Index t = 0; t < tiles.count(mode); ++t) {
+    held[m] = tiles.get(mode, t);
+    if (m + 1 < held.size()) {
+      absorb_modes(tiles, mode + 1, held, attention);
+      attention.close_mode(mode + 1);
+    } else {
+      std::vector<const KeyTile*> tuple;
+      for (const auto& tile : held) tuple.push_back(tile.get());
+      attention.absorb(tuple);
+    }
+  }
+}
+
+}  // namespace
+
+void absorb_all(KeyTiles& tiles, Index modes, ExactAttention& attention) {
+  std::vector<std::shared_ptr<const KeyTile>> held(static_cast<std::size_t>(modes));
+  absorb_modes(tiles, 0, held, attention);
+}
+
+}  // namespace kronattn

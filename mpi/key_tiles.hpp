@@ -1,0 +1,42 @@
+// Key tiles on their way to every rank, in the order of their global numbers.
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "clock.hpp"
+#include "communicator.hpp"
+#include "coordinates.hpp"
+#include "exact_attention.hpp"
+#include "problem.hpp"
+
+namespace kronattn {
+
+/// The tiles of all modes of one head. Each tile is read by the rank that owns it and broadcast.
+class KeyTiles {
+ public:
+  KeyTiles(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
+           PhaseSeconds& seconds);
+
+  /// Collective: every rank asks for the same tiles in the same order. Tiles are kept for the next time while all of
+  /// them together fit into `kept_bytes`; what is kept is the same on all ranks and decides no bits.
+  std::shared_ptr<const KeyTile> get(Index mode, Index tile);
+
+  Index count(Index mode) const;
+
+ private:
+  static constexpr double kept_bytes = 1 << 30;
+
+  const Communicator& comm_;
+  Problem& problem_;
+  Index head_;
+  const Coordinates& coordinates_;
+  PhaseSeconds& seconds_;
+  bool keep_;
+  std::map<std::pair<Index, Index>, std::shared_ptr<const KeyTile>> kept_;
+};
+
+/// Collective: lets all tuples of key tiles pass by `attention`, which may be without rows on some ranks.
+void absorb_all(KeyTiles& tiles, Index modes, ExactAttention& attention);
+
+}  // namespace kronattn

@@ -1,0 +1,27 @@
+// The first step of a solve: one parallel pass over the keys and values, one over the queries.
+#pragma once
+
+#include "clock.hpp"
+#include "communicator.hpp"
+#include "measure.hpp"
+#include "problem.hpp"
+
+namespace kronattn {
+
+/// What the pass leaves: all that later steps know of the problem's content.
+struct ProblemMeasurement {
+  std::vector<HeadMeasurement> heads;
+  double promise = 0;         // prod_m max|V_m| over all heads: what epsilon is relative to
+  std::uint64_t content = 0;  // checksum of all entries and of the shape: the problem's fingerprint
+
+  /// As it stands in files: 16 hexadecimal digits.
+  std::string fingerprint() const;
+};
+
+/// The blocks in which a rank reads its share of `rows` rows: whole tiles, some megabytes each.
+std::vector<Range> my_blocks(const Communicator& comm, Index rows, Index columns, Index tile_rows);
+
+/// Collective. Throws AgreedFailure on entries that are not finite. Cost: O(d) a row; moves O(d + d_v) numbers a mode.
+ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, PhaseSeconds& seconds);
+
+}  // namespace kronattn

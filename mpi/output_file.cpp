@@ -1,0 +1,196 @@
+#include "output_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+#include "checksum.hpp"
+
+namespace kronattn {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string folder_of(const std::string& path) {
+  const fs::path folder = fs::path(path).parent_path();
+  return folder.empty() ? "." : folder.string();
+}
+
+[[noreturn]] void fail(const std::string& path, const std::string& what) {
+  throw std::runtime_error(path + ": " + what);
+}
+
+/// Names this run: its job and restart under SLURM, else host, process and time.
+std::string run_name() {
+  if (const char* job = std::getenv("SLURM_JOB_ID")) {
+    const char* restart = std::getenv("SLURM_RESTART_COUNT");
+    return std::string(job) + "." + (restart != nullptr ? restart : "0");
+  }
+  char host[256] = "host";
+  gethostname(host, sizeof host - 1);
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::string(host) + "." + std::to_string(getpid()) + "." +
+         std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+}
+
+/// Waits until a file or folder is on disk.
+void sync(const std::string& path) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool done = descriptor >= 0 && (fsync(descriptor) == 0 || errno == EINVAL);
+  const int error = errno;
+  if (descriptor >= 0) close(descriptor);
+  if (!done) fail(path, std::string("can't be brought to disk: ") + std::strerror(error));
+}
+
+}  // namespace
+
+void check_output(const Communicator& comm, const std::string& path, bool overwrite,
+                  const std::vector<std::string>& inputs) {
+  comm.together([&] {
+    if (!comm.root()) return;
+    std::error_code ignored;
+    for (const std::string& input : inputs)
+      if (path == input || fs::equivalent(path, input, ignored))
+        fail(path, "is an input of this run; the output needs another name");
+    if (fs::is_directory(path, ignored)) fail(path, "is a directory; need a file name");
+    if (fs::exists(path, ignored) && !overwrite) fail(path, "exists; need --overwrite to replace it");
+    const std::string folder = folder_of(path);
+    if (!fs::is_directory(folder, ignored)) fail(path, "its folder " + folder + " does not exist");
+    if (access(folder.c_str(), W_OK | X_OK) != 0) fail(path, "its folder " + folder + " can't be written");
+  });
+}
+
+OutputFile::OutputFile(const Communicator& comm, std::string path, std::vector<DatasetPlan> datasets, bool overwrite)
+    : comm_(comm), path_(std::move(path)), datasets_(std::move(datasets)), overwrite_(overwrite) {
+  partial_ = path_ + ".partial." + comm.broadcast(comm.root() ? run_name() : "", 0);
+  try {
+    comm.together([&] {
+      if (comm.root()) create();
+    });
+    file_ = h5::open_file(partial_, h5::Access::write, comm);
+    comm.together([&] {
+      for (const DatasetPlan& dataset : datasets_) open_.push_back(h5::open_dataset(file_, dataset.name));
+    });
+  } catch (...) {
+    if (comm.root()) unlink(partial_.c_str());
+    throw;
+  }
+}
+
+OutputFile::~OutputFile() {
+  if (committed_) return;
+  open_.clear();
+  file_.close();
+  if (comm_.root()) unlink(partial_.c_str());
+}
+
+void OutputFile::create() {
+  h5::Handle file = h5::create_file(partial_);
+  std::uint64_t end = 0;
+  for (const DatasetPlan& dataset : datasets_) {
+    std::vector<hsize_t> shape(dataset.shape.begin(), dataset.shape.end());
+    const h5::Handle space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), H5Sclose);
+    const h5::Handle list(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+    H5Pset_alloc_time(list.get(), H5D_ALLOC_TIME_EARLY);
+    H5Pset_fill_time(list.get(), H5D_FILL_TIME_NEVER);
+    const bool single = dataset.precision == Precision::single_precision;
+    const h5::Handle created(H5Dcreate2(file.get(), dataset.name.c_str(), single ? H5T_IEEE_F32LE : H5T_IEEE_F64LE,
+                                        space.get(), H5P_DEFAULT, list.get(), H5P_DEFAULT),
+                             H5Dclose);
+    if (!created.open()) fail(partial_, "dataset " + dataset.name + " can't be created");
+    std::uint64_t bytes = single ? 4 : 8;
+    for (hsize_t length : shape) bytes *= length;
+    if (bytes > 0) end = std::max(end, static_cast<std::uint64_t>(H5Dget_offset(created.get())) + bytes);
+  }
+  if (!file.close()) fail(partial_, "can't be written");
+  reserve(end);
+}
+
+void OutputFile::reserve(std::uint64_t bytes) {
+  const int descriptor = open(partial_.c_str(), O_RDWR | O_CLOEXEC);
+  if (descriptor < 0) fail(partial_, std::strerror(errno));
+  int error = bytes > 0 && fallocate(descriptor, 0, 0, static_cast<off_t>(bytes)) != 0 ? errno : 0;
+  struct statvfs space {};
+  const bool known = fstatvfs(descriptor, &space) == 0;
+  const std::uint64_t free_bytes = known ? static_cast<std::uint64_t>(space.f_bavail) * space.f_frsize : 0;
+  // A file system that can't reserve: what is free now is the best that can be known.
+  if (error == EOPNOTSUPP || error == ENOSYS) error = known && free_bytes < bytes ? ENOSPC : 0;
+  close(descriptor);
+  if (error != 0)
+    fail(path_, std::string(std::strerror(error)) + "; need " + std::to_string(bytes) + " bytes, " +
+                    std::to_string(free_bytes) + " are free");
+}
+
+void OutputFile::write(std::size_t dataset, Index head, Range rows, const double* data) {
+  if (rows.size() == 0) return;
+  const DatasetPlan& plan = datasets_[dataset];
+  std::size_t entries = static_cast<std::size_t>(rows.size());
+  for (std::size_t i = plan.heads ? 2 : 1; i < plan.shape.size(); ++i)
+    entries *= static_cast<std::size_t>(plan.shape[i]);
+  const bool single = plan.precision == Precision::single_precision;
+  std::vector<float> rounded;
+  if (single) rounded.assign(data, data + entries);
+  const void* raw = single ? static_cast<const void*>(rounded.data()) : data;
+  const std::size_t bytes = entries * (single ? sizeof(float) : sizeof(double));
+  if (!h5::write_rows(open_[dataset], plan.heads, head, rows, single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, raw))
+    fail(path_, "rows " + std::to_string(rows.begin) + " to " + std::to_string(rows.end) + " of " + plan.name +
+                    " can't be written");
+  written_.push_back({dataset, head, rows, checksum(raw, bytes, 0)});
+  bytes_written_ += static_cast<std::int64_t>(bytes);
+}
+
+void OutputFile::check_written() {
+  comm_.together([&] {
+    open_.clear();
+    if (H5Fflush(file_.get(), H5F_SCOPE_GLOBAL) < 0 || !file_.close()) fail(path_, "can't be brought to disk");
+  });
+  file_ = h5::open_file(partial_, h5::Access::read, comm_);
+  comm_.together([&] {
+    for (const DatasetPlan& dataset : datasets_) open_.push_back(h5::open_dataset(file_, dataset.name));
+    std::vector<unsigned char> data;
+    for (const Written& part : written_) {
+      const DatasetPlan& plan = datasets_[part.dataset];
+      const bool single = plan.precision == Precision::single_precision;
+      std::size_t bytes = static_cast<std::size_t>(part.rows.size()) * (single ? sizeof(float) : sizeof(double));
+      for (std::size_t i = plan.heads ? 2 : 1; i < plan.shape.size(); ++i)
+        bytes *= static_cast<std::size_t>(plan.shape[i]);
+      data.resize(bytes);
+      if (!h5::read_rows(open_[part.dataset], plan.heads, part.head, part.rows,
+                         single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, data.data()) ||
+          checksum(data.data(), bytes, 0) != part.checksum)
+        fail(path_, "rows " + std::to_string(part.rows.begin) + " to " + std::to_string(part.rows.end) + " of " +
+                        plan.name + " read back differently from what was written; is the disk full or failing?");
+    }
+    open_.clear();
+    file_.close();
+  });
+}
+
+void OutputFile::commit(const std::vector<Attribute>& attributes) {
+  comm_.together([&] {
+    if (!comm_.root()) return;
+    h5::Handle file = h5::open_file(partial_, h5::Access::write);
+    for (const auto& [name, value] : attributes)
+      std::visit([&, &attribute = name](const auto& content) { h5::write_attribute(file, attribute, content); }, value);
+    if (H5Fflush(file.get(), H5F_SCOPE_GLOBAL) < 0 || !file.close()) fail(path_, "can't be brought to disk");
+    sync(partial_);
+    if (overwrite_ ? rename(partial_.c_str(), path_.c_str()) != 0 : link(partial_.c_str(), path_.c_str()) != 0) {
+      if (overwrite_ || errno == EEXIST) fail(path_, std::string("can't be given its name: ") + std::strerror(errno));
+      if (rename(partial_.c_str(), path_.c_str()) != 0) fail(path_, std::strerror(errno));  // no hard links here
+    }
+    if (!overwrite_) unlink(partial_.c_str());
+    sync(folder_of(path_));
+  });
+  committed_ = true;
+}
+
+}  // namespace kronattn

@@ -1,0 +1,74 @@
+// A file that is complete or absent.
+//
+// The work lies in NAME.partial.<run> beside the output until all of it is on disk and has been read back; the rename
+// to NAME is the commit. Datasets are laid out and their space is reserved by rank 0 before any rank writes, because a
+// full disk under parallel HDF5 can pass unnoticed; each rank then writes its own rows, and at the end reads them
+// back and compares checksums.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "communicator.hpp"
+#include "certificate.hpp"
+#include "h5.hpp"
+#include "types.hpp"
+
+namespace kronattn {
+
+struct DatasetPlan {
+  std::string name;
+  std::vector<Index> shape;
+  Precision precision = Precision::double_precision;
+  bool heads = false;  // the first dimension counts heads
+};
+
+using Attribute = std::pair<std::string, std::variant<std::string, double, int>>;
+
+/// Collective. Throws AgreedFailure if `path` can't become an output: it exists and may not be overwritten, is one of
+/// `inputs`, or its folder can't be written. To be called before any work.
+void check_output(const Communicator& comm, const std::string& path, bool overwrite,
+                  const std::vector<std::string>& inputs);
+
+class OutputFile {
+ public:
+  /// Collective. Creates NAME.partial.<run> with all datasets allocated. `overwrite`: the name may exist already.
+  OutputFile(const Communicator& comm, std::string path, std::vector<DatasetPlan> datasets, bool overwrite);
+
+  /// Removes what is unfinished.
+  ~OutputFile();
+
+  /// Writes rows of a dataset, row-major doubles. Each rank for itself; throws std::runtime_error.
+  void write(std::size_t dataset, Index head, Range rows, const double* data);
+
+  /// Collective: everything on disk, read back and compared.
+  void check_written();
+
+  /// Collective: writes the attributes and gives the file its name.
+  void commit(const std::vector<Attribute>& attributes);
+
+  std::int64_t bytes_written() const { return bytes_written_; }
+
+ private:
+  void create();
+  void reserve(std::uint64_t bytes);
+
+  struct Written {
+    std::size_t dataset;
+    Index head;
+    Range rows;
+    std::uint64_t checksum;
+  };
+
+  const Communicator& comm_;
+  std::string path_, partial_;
+  std::vector<DatasetPlan> datasets_;
+  bool overwrite_, committed_ = false;
+  h5::Handle file_;
+  std::vector<h5::Handle> open_;
+  std::vector<Written> written_;
+  std::int64_t bytes_written_ = 0;
+};
+
+}  // namespace kronattn

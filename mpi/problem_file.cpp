@@ -1,0 +1,200 @@
+#include "problem_file.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+namespace kronattn {
+
+namespace {
+
+const std::string queries_name = "Q";
+
+std::string shape_text(const std::vector<Index>& shape) {
+  std::string text;
+  for (Index length : shape) text += (text.empty() ? "" : " x ") + std::to_string(length);
+  return text.empty() ? "a single number" : text;
+}
+
+/// The names of the key or value datasets, by mode; checks gaps and both spellings.
+std::vector<std::string> mode_names(const std::vector<std::string>& names, const std::string& letter) {
+  const auto has = [&](const std::string& name) { return std::find(names.begin(), names.end(), name) != names.end(); };
+  std::vector<std::string> found;
+  for (Index m = 1; has(letter + std::to_string(m)); ++m) found.push_back(letter + std::to_string(m));
+  if (has(letter)) {
+    if (!found.empty()) throw std::runtime_error("both " + letter + " and " + letter + "1 are there; need one of them");
+    found.push_back(letter);
+  }
+  return found;
+}
+
+/// Opens a dataset and checks that it is a table of floating numbers.
+h5::DatasetInfo table_info(const h5::Handle& file, const std::string& name) {
+  if (!h5::has_dataset(file, name)) throw std::runtime_error("dataset " + name + " is missing");
+  const h5::DatasetInfo info = h5::dataset_info(h5::open_dataset(file, name));
+  if (!info.floating) throw std::runtime_error(name + " is not of type float32 or float64");
+  if (info.shape.size() != 2 && info.shape.size() != 3)
+    throw std::runtime_error(name + " is " + shape_text(info.shape) + "; need rows x width, or heads x rows x width");
+  double entries = 8;
+  for (Index length : info.shape) entries *= static_cast<double>(length);
+  if (entries > static_cast<double>(std::numeric_limits<Index>::max()))
+    throw std::runtime_error(name + " is " + shape_text(info.shape) + ", more than this machine can address");
+  return info;
+}
+
+/// "K1 is 64 x 5, Q is 3000 x 4; the widths must agree"
+void need_equal(Index one, Index other, const std::string& name, const h5::DatasetInfo& info,
+                const std::string& other_name, const h5::DatasetInfo& other_info, const std::string& what) {
+  if (one != other)
+    throw std::runtime_error(name + " is " + shape_text(info.shape) + ", " + other_name + " is " +
+                             shape_text(other_info.shape) + "; the " + what + " must agree");
+}
+
+double file_scale(const h5::Handle& file, Index width) {
+  if (!h5::has_attribute(file, "scale")) return 1.0 / static_cast<double>(width);
+  const std::optional<double> scale = h5::number_attribute(file, "scale");
+  if (!scale || !std::isfinite(*scale)) throw std::runtime_error("attribute scale is not a finite number");
+  return *scale;
+}
+
+ProblemDescription describe(const h5::Handle& file, std::optional<double> scale) {
+  const std::vector<std::string> names = h5::link_names(file);
+  ProblemDescription description;
+  description.key_names = mode_names(names, "K");
+  description.value_names = mode_names(names, "V");
+  const h5::DatasetInfo queries = table_info(file, queries_name);
+  if (description.key_names.empty()) throw std::runtime_error("dataset K1 is missing");
+  for (std::size_t m = 0; m < description.key_names.size(); ++m) {
+    std::string value_name = description.key_names[m];
+    value_name[0] = 'V';
+    if (m >= description.value_names.size() || description.value_names[m] != value_name)
+      throw std::runtime_error("dataset " + value_name + " is missing; each key dataset needs its values");
+  }
+  for (const std::string& name : names) {
+    const auto mode_of = [&](const std::string& key_name) { return name.substr(1) == key_name.substr(1); };
+    if ((name[0] == 'K' || name[0] == 'V') &&
+        std::none_of(description.key_names.begin(), description.key_names.end(), mode_of))
+      throw std::runtime_error("dataset " + name + " belongs to no mode; this file has the modes " +
+                               description.key_names.front() + " to " + description.key_names.back());
+  }
+
+  const bool has_heads = queries.shape.size() == 3;
+  const std::size_t row = has_heads ? 1 : 0;
+  description.has_heads = has_heads;
+  description.precision = queries.bytes == 4 ? Precision::single_precision : Precision::double_precision;
+  ProblemShape& shape = description.shape;
+  shape.heads = has_heads ? queries.shape[0] : 1;
+  shape.queries = queries.shape[row];
+  shape.width = queries.shape[row + 1];
+  std::optional<h5::DatasetInfo> first_values;
+  for (std::size_t m = 0; m < description.key_names.size(); ++m) {
+    const std::string& key_name = description.key_names[m];
+    const std::string& value_name = description.value_names[m];
+    const h5::DatasetInfo keys = table_info(file, key_name), values = table_info(file, value_name);
+    for (const auto& [name, info] : {std::pair(key_name, keys), std::pair(value_name, values)}) {
+      if (info.shape.size() != queries.shape.size())
+        throw std::runtime_error(name + " is " + shape_text(info.shape) + ", " + queries_name + " is " +
+                                 shape_text(queries.shape) + "; all need heads or none");
+      if (has_heads)
+        need_equal(info.shape[0], shape.heads, name, info, queries_name, queries, "numbers of heads");
+    }
+    need_equal(keys.shape[row + 1], shape.width, key_name, keys, queries_name, queries, "widths");
+    need_equal(values.shape[row], keys.shape[row], value_name, values, key_name, keys, "numbers of rows");
+    if (!first_values) first_values = values;
+    need_equal(values.shape[row + 1], first_values->shape[row + 1], value_name, values,
+               description.value_names.front(), *first_values, "widths");
+    if (keys.shape[row] == 0) throw std::runtime_error(key_name + " has no rows; need at least one key");
+    shape.keys.push_back(keys.shape[row]);
+  }
+  shape.value_width = first_values->shape[row + 1];
+  if (shape.heads == 0) throw std::runtime_error(queries_name + " has no heads; need at least one");
+  if (shape.width == 0) throw std::runtime_error(queries_name + " has width 0; need at least one column");
+  if (shape.value_width == 0)
+    throw std::runtime_error(description.value_names.front() + " has width 0; need at least one column");
+  const double scale_in_file = file_scale(file, shape.width);
+  shape.scale = scale.value_or(scale_in_file);
+  return description;
+}
+
+nlohmann::json to_json(const ProblemDescription& description) {
+  const ProblemShape& shape = description.shape;
+  return {{"heads", shape.heads},
+          {"queries", shape.queries},
+          {"keys", shape.keys},
+          {"width", shape.width},
+          {"value_width", shape.value_width},
+          {"scale", shape.scale},
+          {"has_heads", description.has_heads},
+          {"single", description.precision == Precision::single_precision},
+          {"key_names", description.key_names},
+          {"value_names", description.value_names}};
+}
+
+ProblemDescription from_json(const nlohmann::json& json) {
+  ProblemDescription description;
+  description.shape = {json["heads"],
+                       json["queries"],
+                       json["keys"].get<std::vector<Index>>(),
+                       json["width"],
+                       json["value_width"],
+                       json["scale"]};
+  description.has_heads = json["has_heads"];
+  description.precision = json["single"].get<bool>() ? Precision::single_precision : Precision::double_precision;
+  description.key_names = json["key_names"].get<std::vector<std::string>>();
+  description.value_names = json["value_names"].get<std::vector<std::string>>();
+  return description;
+}
+
+}  // namespace
+
+ProblemDescription describe_problem(const std::string& path, std::optional<double> scale) {
+  const h5::Handle file = h5::open_file(path, h5::Access::read);
+  try {
+    return describe(file, scale);
+  } catch (const std::runtime_error& error) {
+    throw std::runtime_error(path + ": " + error.what());
+  }
+}
+
+ProblemFile::ProblemFile(const Communicator& comm, const std::string& path, std::optional<double> scale)
+    : path_(path) {
+  std::string text;
+  comm.together([&] {
+    if (comm.root()) text = to_json(describe_problem(path, scale)).dump();
+  });
+  description_ = from_json(nlohmann::json::parse(comm.broadcast(text, 0)));
+  file_ = h5::open_file(path, h5::Access::read, comm);
+  comm.together([&] {
+    queries_ = h5::open_dataset(file_, queries_name);
+    for (const std::string& key_name : description_.key_names) keys_.push_back(h5::open_dataset(file_, key_name));
+    for (const std::string& value_name : description_.value_names)
+      values_.push_back(h5::open_dataset(file_, value_name));
+  });
+}
+
+const std::string& ProblemFile::name(Part part) const {
+  const auto mode = static_cast<std::size_t>(part.mode);
+  return part.kind == Part::queries ? queries_name
+         : part.kind == Part::keys  ? description_.key_names[mode]
+                                    : description_.value_names[mode];
+}
+
+Matrix ProblemFile::read(Part part, Index head, Range rows) {
+  const auto mode = static_cast<std::size_t>(part.mode);
+  const h5::Handle& dataset = part.kind == Part::queries ? queries_ : part.kind == Part::keys ? keys_[mode] : values_[mode];
+  Matrix data(rows.size(), columns(part));
+  if (rows.size() == 0) return data;
+  if (!h5::read_rows(dataset, description_.has_heads, head, rows, H5T_NATIVE_DOUBLE, data.data()))
+    throw std::runtime_error(path_ + ": rows " + std::to_string(rows.begin) + " to " + std::to_string(rows.end) +
+                             " of " + name(part) + " can't be read");
+  bytes_read_ += data.size() * (precision() == Precision::single_precision ? 4 : 8);
+  return data;
+}
+
+std::string ProblemFile::entry_name(Part part, Index head, Index row, Index column) const {
+  const std::string first = description_.has_heads ? std::to_string(head) + "," : "";
+  return path_ + ": " + name(part) + "[" + first + std::to_string(row) + "," + std::to_string(column) + "]";
+}
+
+}  // namespace kronattn

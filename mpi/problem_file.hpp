@@ -1,0 +1,46 @@
+// Problem files: what is in one, checked entry by entry of its description, and its rows.
+#pragma once
+
+#include <optional>
+
+#include "communicator.hpp"
+#include "h5.hpp"
+#include "problem.hpp"
+
+namespace kronattn {
+
+/// What a problem file says of itself.
+struct ProblemDescription {
+  ProblemShape shape;
+  bool has_heads = false;                       // datasets are (heads, rows, width)
+  Precision precision = Precision::double_precision;  // of Q
+  std::vector<std::string> key_names, value_names;    // K or K1, K2, ...
+};
+
+/// Reads names, shapes, types and scale of a problem file, on this process alone. `scale`, if given, beats the file's.
+/// Throws std::runtime_error: the file, what was found, what was needed.
+ProblemDescription describe_problem(const std::string& path, std::optional<double> scale);
+
+class ProblemFile : public Problem {
+ public:
+  /// Collective. Only rank 0 looks at the description; all ranks open the datasets.
+  ProblemFile(const Communicator& comm, const std::string& path, std::optional<double> scale);
+
+  const ProblemDescription& description() const { return description_; }
+  const ProblemShape& shape() const override { return description_.shape; }
+  Precision precision() const override { return description_.precision; }
+  Matrix read(Part part, Index head, Range rows) override;
+  std::string entry_name(Part part, Index head, Index row, Index column) const override;
+  std::int64_t bytes_read() const override { return bytes_read_; }
+
+ private:
+  const std::string& name(Part part) const;
+
+  std::string path_;
+  ProblemDescription description_;
+  h5::Handle file_, queries_;
+  std::vector<h5::Handle> keys_, values_;
+  std::int64_t bytes_read_ = 0;
+};
+
+}  // namespace kronattn

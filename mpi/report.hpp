@@ -1,0 +1,32 @@
+// The JSON report of a solve, and its summary for people. Field names are the contract of the README.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "communicator.hpp"
+#include "problem.hpp"
+#include "solve.hpp"
+
+namespace kronattn {
+
+using Json = nlohmann::ordered_json;
+
+/// A number, or null where it does not exist.
+Json number_or_null(double value);
+
+struct RunFacts {
+  int threads = 1;
+  std::int64_t bytes_written = 0;  // by this rank
+  double total_seconds = 0;        // of this rank
+};
+
+/// Collective. The same on every rank.
+Json solve_report(const Communicator& comm, const Problem& problem, const ProblemMeasurement& measurement,
+                  const Wishes& wishes, const SolveOutcome& outcome, const RunFacts& facts);
+
+/// A few lines: method, degree and rank, errors, seconds, speed, memory.
+std::string summary(const Json& report);
+
+}  // namespace kronattn

@@ -1,0 +1,184 @@
+#include "solve.hpp"
+
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+#include <sstream>
+
+#include "key_tiles.hpp"
+#include "tiles.hpp"
+
+namespace kronattn {
+
+namespace {
+
+/// Rows that the exact method keeps in flight on one rank while all keys pass by.
+constexpr Index exact_rows_in_flight = 16384;
+
+Matrix timed_read(Problem& problem, Part part, Index head, Range rows, PhaseSeconds& seconds) {
+  const Timed timed(seconds.read);
+  return problem.read(part, head, rows);
+}
+
+void deliver(const RowSink& sink, Index head, Range rows, const RowOutputs& outputs, SolveOutcome& outcome) {
+  outcome.largest_error_bound = std::max(outcome.largest_error_bound, outputs.error_bound.maxCoeff());
+  outcome.largest_log_error = std::max(outcome.largest_log_error, outputs.log_error.maxCoeff());
+  const Timed timed(outcome.seconds.write);
+  sink(head, rows, outputs);
+}
+
+std::string number(double value) {
+  std::ostringstream text;
+  text.precision(3);
+  text << value;
+  return text.str();
+}
+
+}  // namespace
+
+std::vector<Plan> plan_heads(const ProblemMeasurement& measurement, const ProblemShape& shape, const Wishes& wishes) {
+  const double largest_output = wishes.output_precision == Precision::single_precision ? FLT_MAX : DBL_MAX;
+  if (measurement.promise > largest_output)
+    throw AgreedFailure("outputs may reach " + number(measurement.promise) + "; need at most " +
+                        number(largest_output) + ", the largest number of the output's precision");
+  std::vector<Plan> plans;
+  try {
+    for (const HeadMeasurement& head : measurement.heads) {
+      if (shape.queries == 0) {
+        plans.emplace_back();
+        plans.back().reason = "there are no queries";
+      } else {
+        plans.push_back(make_plan(head, shape, measurement.promise, wishes));
+      }
+    }
+  } catch (const NoPlan& reason) {
+    throw AgreedFailure(reason.what());
+  }
+  return plans;
+}
+
+HeadSums::HeadSums(const ProblemShape& shape, const Plan& plan)
+    : monomials(Monomials::of_total_degree(shape.width, plan.degree)) {
+  modes.reserve(shape.keys.size());
+  for (Index rows : shape.keys) modes.emplace_back(monomials.count(), rows, shape.value_width);
+}
+
+void aggregate_head(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
+                    HeadSums& sums, PhaseSeconds& seconds) {
+  const ProblemShape& shape = problem.shape();
+  for (Index m = 0; m < shape.modes(); ++m) {
+    const auto mode = static_cast<std::size_t>(m);
+    for (Range rows : my_blocks(comm, shape.keys[mode], shape.width + shape.value_width, key_tile_rows)) {
+      const Matrix keys = timed_read(problem, {Part::keys, m}, head, rows, seconds);
+      const Matrix values = timed_read(problem, {Part::values, m}, head, rows, seconds);
+      const Timed timed(seconds.aggregate);
+      sums.modes[mode].absorb(sums.monomials, keys, values, coordinates.keys[mode], coordinates.values[mode]);
+    }
+  }
+}
+
+void sum_over_ranks(const Communicator& comm, HeadSums& sums, PhaseSeconds& seconds) {
+  const Timed timed(seconds.reduce);
+  for (KeyAggregate& mode : sums.modes) comm.sum(mode.words());
+}
+
+void evaluate_head(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
+                   const Plan& plan, const HeadSums& sums, Precision output_precision, const RowSink& sink,
+                   SolveOutcome& outcome) {
+  const ProblemShape& shape = problem.shape();
+  PhaseSeconds& seconds = outcome.seconds;
+  std::optional<PolynomialCertificate> certificate;
+  Matrix combined;
+  {
+    const Timed timed(seconds.evaluate);
+    const ExpPolynomial polynomial = chebyshev_polynomial(plan.degree, plan.score_bound);
+    std::vector<double> monomials_per_degree;
+    for (Index m = 0; m <= plan.degree; ++m)
+      monomials_per_degree.push_back(static_cast<double>(sums.monomials.of_degree(m).size()));
+    certificate.emplace(shape, coordinates, polynomial, monomials_per_degree, output_precision);
+    combined = combine_modes(sums.modes,
+                             multinomial_weights(sums.monomials, coordinates.weights / polynomial.score_bound),
+                             shape.value_width + 1);
+  }
+  for (Range rows : my_blocks(comm, shape.queries, shape.width + shape.value_width, query_tile_rows)) {
+    const Matrix queries = timed_read(problem, {Part::queries}, head, rows, seconds);
+    RowOutputs outputs;
+    {
+      const Timed timed(seconds.evaluate);
+      outputs = evaluate_queries(sums.monomials, combined, coordinates, *certificate, queries);
+    }
+    deliver(sink, head, rows, outputs, outcome);
+  }
+}
+
+void solve_head_exactly(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
+                        Precision output_precision, const RowSink& sink, SolveOutcome& outcome) {
+  const ProblemShape& shape = problem.shape();
+  PhaseSeconds& seconds = outcome.seconds;
+  const Index tile_rows = exact_query_tile_rows(shape.order());
+  const Range mine = share_of_rows(shape.queries, tile_rows, comm.size(), comm.rank());
+  const ExactCertificate certificate(shape, coordinates, output_precision);
+  KeyTiles tiles(comm, problem, head, coordinates, seconds);
+  const Index passes = static_cast<Index>(
+      comm.max(static_cast<double>(tile_count(mine.size(), exact_rows_in_flight))));
+  for (Index pass = 0; pass < passes; ++pass) {
+    const Range rows{std::min(mine.end, mine.begin + pass * exact_rows_in_flight),
+                     std::min(mine.end, mine.begin + (pass + 1) * exact_rows_in_flight)};
+    Matrix queries;
+    comm.together([&] { queries = timed_read(problem, {Part::queries}, head, rows, seconds); });
+    RowOutputs outputs;
+    {
+      const double read_before = seconds.read;
+      const Stopwatch watch;
+      ExactAttention attention(shape, coordinates, queries, tile_rows);
+      absorb_all(tiles, shape.modes(), attention);
+      outputs = attention.finish(certificate);
+      seconds.evaluate += watch.seconds() - (seconds.read - read_before);
+    }
+    comm.together([&] {
+      if (rows.size() > 0) deliver(sink, head, rows, outputs, outcome);
+    });
+  }
+}
+
+SolveOutcome solve(const Communicator& comm, Problem& problem, const ProblemMeasurement& measurement,
+                   const Wishes& wishes, const std::function<RowSink(const std::vector<Plan>&)>& make_sink,
+                   PhaseSeconds seconds) {
+  const ProblemShape& shape = problem.shape();
+  SolveOutcome outcome;
+  outcome.seconds = seconds;
+  outcome.plans = plan_heads(measurement, shape, wishes);
+  const RowSink sink = make_sink(outcome.plans);
+  if (shape.queries == 0) return outcome;
+
+  for (Index head = 0; head < shape.heads; ++head) {
+    const Plan& plan = outcome.plans[static_cast<std::size_t>(head)];
+    const Coordinates coordinates(measurement.heads[static_cast<std::size_t>(head)], shape);
+    if (plan.method == Method::exact) {
+      solve_head_exactly(comm, problem, head, coordinates, wishes.output_precision, sink, outcome);
+      continue;
+    }
+    std::optional<HeadSums> sums;
+    comm.together([&] {
+      sums.emplace(shape, plan);
+      aggregate_head(comm, problem, head, coordinates, *sums, outcome.seconds);
+    });
+    sum_over_ranks(comm, *sums, outcome.seconds);
+    comm.together([&] {
+      evaluate_head(comm, problem, head, coordinates, plan, *sums, wishes.output_precision, sink, outcome);
+    });
+  }
+
+  outcome.largest_error_bound = comm.max(outcome.largest_error_bound);
+  outcome.largest_log_error = comm.max(outcome.largest_log_error);
+  if (wishes.epsilon && (outcome.largest_error_bound > *wishes.epsilon * measurement.promise ||
+                         outcome.largest_log_error > *wishes.epsilon))
+    throw AgreedFailure("the bound reached is " + number(outcome.largest_error_bound) + " for the outputs and " +
+                        number(outcome.largest_log_error) + " for the log normalizers; epsilon " +
+                        number(*wishes.epsilon) + " needs " + number(*wishes.epsilon * measurement.promise) + " and " +
+                        number(*wishes.epsilon) +
+                        (wishes.degree ? "; need a higher --degree, or none so that it is chosen" : ""));
+  return outcome;
+}
+
+}  // namespace kronattn

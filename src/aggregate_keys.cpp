@@ -1,0 +1,59 @@
+#include "aggregate_keys.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tiles.hpp"
+
+namespace kronattn {
+
+KeyAggregate::KeyAggregate(Index monomials, Index rows, Index value_width)
+    : columns_(value_width + 1), sums_(monomials * columns_, static_cast<double>(rows)), block_locks_(64) {}
+
+void KeyAggregate::absorb(const Monomials& monomials, const ConstTile& keys, const ConstTile& values,
+                          const ColumnScaling& key_scaling, const ColumnScaling& value_scaling) {
+  const Index tiles = tile_count(keys.rows(), key_tile_rows);
+  const Index d = keys.cols(), d_v = values.cols();
+#pragma omp parallel
+  {
+    FeatureWalk walk(monomials, key_tile_rows);
+    Matrix points(d, key_tile_rows), weighted(key_tile_rows, columns_), products(monomial_block, columns_);
+    weighted.col(d_v).setOnes();
+#pragma omp for schedule(dynamic)
+    for (Index tile = 0; tile < tiles; ++tile) {
+      const Range rows = tile_range(tile, keys.rows(), key_tile_rows);
+      key_scaling.transpose_into(keys.middleRows(rows.begin, rows.size()), points.leftCols(rows.size()));
+      value_scaling.scale_into(values.middleRows(rows.begin, rows.size()),
+                               weighted.topLeftCorner(rows.size(), d_v));
+      walk(points.leftCols(rows.size()), monomials.degree(), [&](Index, Range block, const ConstTile& features) {
+        products.topRows(block.size()).noalias() = features * weighted.topRows(rows.size());
+        const auto lock = static_cast<std::size_t>(block.begin / monomial_block) % block_locks_.size();
+        const std::lock_guard guard(block_locks_[lock]);
+        sums_.add(block.begin * columns_, products.data(), block.size() * columns_);
+      });
+    }
+  }
+}
+
+double KeyAggregate::roundings(Index degree, Index rows) {
+  const double features = static_cast<double>(std::max<Index>(degree - 1, 0));
+  const double product_and_tile_sum = 1 + static_cast<double>(key_tile_rows - 1);
+  // The quantum counts relatively to rows * 1, the maxima only lie in [1/2, 1): 2^degree for the keys, 2 for values.
+  const double quantum = FixedPointSums::quantisation(static_cast<double>(tile_count(rows, key_tile_rows))) *
+                         std::ldexp(2.0, static_cast<int>(degree) + 1) / unit_roundoff;
+  return features + product_and_tile_sum + std::ceil(quantum) + 3;
+}
+
+Matrix combine_modes(const std::vector<KeyAggregate>& modes, const Vector& weights, Index columns) {
+  Matrix combined(weights.size(), columns);
+#pragma omp parallel for
+  for (Index a = 0; a < weights.size(); ++a)
+    for (Index c = 0; c < columns; ++c) {
+      double product = weights(a);
+      for (const KeyAggregate& mode : modes) product *= mode(a, c);
+      combined(a, c) = product;
+    }
+  return combined;
+}
+
+}  // namespace kronattn

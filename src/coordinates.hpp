@@ -1,0 +1,42 @@
+// Changes of coordinates that leave the scores and outputs as they are.
+//
+// Today: every coordinate of every mode, and every mode's values, are scaled by a power of two until their largest
+// entry lies in [1/2, 1). That is exact at every order and keeps features from overflowing or underflowing, however the
+// modes are scaled against each other (mathematics.md, section H, E8 remedies); and it makes every key sum at most the
+// number of rows, which is the bound that the fixed-point sums need. What was taken out goes into one constant a
+// coordinate:  score = sum_l weights(l) q_l prod_m k_ml  in scaled entries.
+#pragma once
+
+#include <vector>
+
+#include "measure.hpp"
+#include "types.hpp"
+
+namespace kronattn {
+
+/// Powers of two to multiply columns by: two factors, since 2^1073 is not a double.
+struct ColumnScaling {
+  explicit ColumnScaling(const Vector& largest = Vector());
+  std::vector<int> exponents;  // (columns) largest(l) * 2^-exponents(l) lies in [1/2, 1), or is 0
+  Vector first, second;        // (columns) first * second = 2^-exponent
+
+  /// Writes rows (b, columns), scaled, one coordinate per row: scaled (columns, b).
+  void transpose_into(const ConstTile& rows, Tile scaled) const;
+  /// Writes rows (b, columns), scaled, as rows.
+  void scale_into(const ConstTile& rows, Tile scaled) const;
+};
+
+struct Coordinates {
+  Coordinates(const HeadMeasurement& head, const ProblemShape& shape);
+
+  ColumnScaling queries;              // (d)
+  std::vector<ColumnScaling> keys;    // per mode, (d)
+  std::vector<ColumnScaling> values;  // per mode, (d_v): one exponent for all columns of a mode
+  int value_exponent = 0;             // outputs are 2^this times what scaled values give
+  Vector weights;                     // (d) scale * 2^(sum of the exponents of coordinate l); may be infinite
+  Vector box;                         // (d) |score| of scaled query q is at most sum_l |q_l| box(l), rounded up
+  Vector mean;                        // (d) the mean score of scaled query q is sum_l q_l mean(l)
+  Vector value_min, value_max;        // (d_v) range of V_J = prod_m V_m[j_m], scaled, rounded outwards
+};
+
+}  // namespace kronattn

@@ -1,0 +1,110 @@
+#include "measure.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tiles.hpp"
+
+namespace kronattn {
+
+namespace {
+
+/// (sum_l |x_l|^k)^(1/k), rounded up; scaled by the largest entry so that no power overflows.
+double hoelder_norm(const double* x, Index d, Index k) {
+  double largest = 0;
+  for (Index l = 0; l < d; ++l) largest = std::max(largest, std::abs(x[l]));
+  if (largest == 0) return 0;
+  double sum = 0;
+  for (Index l = 0; l < d; ++l) {
+    const double ratio = std::abs(x[l]) / largest;
+    double power = ratio;
+    for (Index i = 1; i < k; ++i) power *= ratio;
+    sum += power;
+  }
+  const double root = k == 2 ? std::sqrt(sum) : std::pow(sum, 1.0 / static_cast<double>(k));
+  return largest * root * (1 + 4 * gamma(static_cast<double>(d + 2 * k + 8)));
+}
+
+double down_from(long double x) { return static_cast<double>(x); }
+
+/// The next double above, for bounds that were computed in long double.
+double up_from(long double x) {
+  const auto rounded = static_cast<double>(x);
+  return std::isfinite(rounded) ? std::nextafter(rounded, HUGE_VAL) : HUGE_VAL;
+}
+
+}  // namespace
+
+ModeMeasurement::ModeMeasurement(Index width, Index value_width)
+    : key_max(Vector::Zero(width)),
+      key_sums(width),
+      value_min(Vector::Constant(value_width, HUGE_VAL)),
+      value_max(Vector::Constant(value_width, -HUGE_VAL)) {}
+
+void ModeMeasurement::absorb(const ConstTile& keys, const ConstTile& values, Index order) {
+  const Index d = keys.cols();
+  for (Index begin = 0; begin < keys.rows(); begin += key_tile_rows) {
+    const Index end = std::min(keys.rows(), begin + key_tile_rows);
+    std::vector<long double> sums(static_cast<std::size_t>(d), 0);
+    for (Index j = begin; j < end; ++j) {
+      const double* row = keys.data() + j * keys.outerStride();
+      for (Index l = 0; l < d; ++l) {
+        key_max(l) = std::max(key_max(l), std::abs(row[l]));
+        sums[static_cast<std::size_t>(l)] += row[l];
+      }
+      key_norm = std::max(key_norm, hoelder_norm(row, d, order));
+    }
+    for (Index l = 0; l < d; ++l) key_sums.add(l, sums[static_cast<std::size_t>(l)]);
+  }
+  for (Index j = 0; j < values.rows(); ++j)
+    for (Index c = 0; c < values.cols(); ++c) {
+      value_min(c) = std::min(value_min(c), values(j, c));
+      value_max(c) = std::max(value_max(c), values(j, c));
+    }
+}
+
+ScoreBounds::ScoreBounds(const std::vector<ModeMeasurement>& modes, const ProblemShape& shape)
+    : box(static_cast<std::size_t>(shape.width), std::abs(static_cast<long double>(shape.scale))),
+      mean(static_cast<std::size_t>(shape.width), shape.scale),
+      hoelder(std::abs(static_cast<long double>(shape.scale))) {
+  for (std::size_t m = 0; m < modes.size(); ++m) {
+    for (Index l = 0; l < shape.width; ++l) {
+      const auto column = static_cast<std::size_t>(l);
+      box[column] *= modes[m].key_max(l);
+      mean[column] *= modes[m].key_sums.mean(l, static_cast<double>(shape.keys[m]));
+    }
+    hoelder *= modes[m].key_norm;
+  }
+}
+
+void QueryMeasurement::absorb(const ConstTile& queries, const ScoreBounds& bounds, Index order) {
+  const Index d = queries.cols();
+  const long double up = 1 + 4 * static_cast<long double>(gamma(static_cast<double>(d + 8)));
+  for (Index i = 0; i < queries.rows(); ++i) {
+    const double* row = queries.data() + i * queries.outerStride();
+    long double box = 0, mean = 0;
+    for (Index l = 0; l < d; ++l) {
+      const auto column = static_cast<std::size_t>(l);
+      largest(l) = std::max(largest(l), std::abs(row[l]));
+      box += bounds.box[column] * std::abs(row[l]);
+      mean += bounds.mean[column] * row[l];
+    }
+    const long double hoelder = bounds.hoelder * hoelder_norm(row, d, order);
+    score_bound = std::max(score_bound, up_from(std::min(box, hoelder) * up));
+    box_bound = std::max(box_bound, up_from(box * up));
+    smallest_mean = std::min(smallest_mean, down_from(mean));
+  }
+}
+
+double largest_value(const ModeMeasurement& mode) {
+  return std::max(mode.value_min.cwiseAbs().maxCoeff(), mode.value_max.cwiseAbs().maxCoeff());
+}
+
+double paper_score_bound(const HeadMeasurement& head, const ProblemShape& shape) {
+  long double bound = std::abs(static_cast<long double>(shape.scale)) * static_cast<long double>(shape.width) *
+                      head.queries.largest.maxCoeff();
+  for (const ModeMeasurement& mode : head.modes) bound *= mode.key_max.maxCoeff();
+  return static_cast<double>(bound);
+}
+
+}  // namespace kronattn

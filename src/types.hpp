@@ -1,0 +1,54 @@
+// The types every file shares: signed lengths, row-major matrices, and the shape of a problem.
+#pragma once
+
+#include <Eigen/Core>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace kronattn {
+
+using Index = std::ptrdiff_t;
+
+using Vector = Eigen::VectorXd;
+using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using Tile = Eigen::Ref<Matrix, 0, Eigen::OuterStride<>>;
+using ConstTile = Eigen::Ref<const Matrix, 0, Eigen::OuterStride<>>;
+
+/// Half the distance from 1 to the next double: every operation is exact up to a factor 1 + delta, |delta| <= u.
+inline constexpr double unit_roundoff = 0x1p-53;
+
+/// gamma_n = n u / (1 - n u): what n roundings in a row can add, relatively (Higham). Infinite where the bound ends.
+inline double gamma(double roundings) {
+  const double product = roundings * unit_roundoff;
+  return product < 0.5 ? product / (1 - product) * (1 + 4 * unit_roundoff) : HUGE_VAL;
+}
+
+/// A half-open range of rows, tiles or monomials.
+struct Range {
+  Index begin = 0, end = 0;
+  Index size() const { return end - begin; }
+  bool operator==(const Range&) const = default;
+};
+
+/// Order k attention: n query rows, and k-1 key/value modes of n_m rows each; heads are independent problems.
+struct ProblemShape {
+  Index heads = 1;
+  Index queries = 0;        // n, per head
+  std::vector<Index> keys;  // n_m, per head
+  Index width = 0;          // d
+  Index value_width = 0;    // d_v
+  double scale = 0;         // of the scores; 1/d unless given
+
+  Index modes() const { return static_cast<Index>(keys.size()); }
+  Index order() const { return modes() + 1; }  // k
+
+  /// N, the number of key tuples; a floating number because it may exceed any integer.
+  double tuples() const {
+    double product = 1;
+    for (Index rows : keys) product *= static_cast<double>(rows);
+    return product;
+  }
+};
+
+}  // namespace kronattn

@@ -1,0 +1,104 @@
+#include "command.hpp"
+
+#include <omp.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+namespace kronattn {
+
+namespace po = boost::program_options;
+
+CommandLine::CommandLine(std::string command, std::string description, std::vector<std::string> files,
+                         std::string example)
+    : command_(std::move(command)),
+      description_(std::move(description)),
+      example_(std::move(example)),
+      files_(std::move(files)),
+      options_("Options", 100, 60) {}
+
+bool CommandLine::parse(const std::vector<std::string>& arguments) {
+  add()("help", po::bool_switch(), "print this page and leave");
+  po::options_description all;
+  po::positional_options_description positions;
+  for (const std::string& file : files_) {
+    all.add_options()(file.c_str(), po::value<std::string>());
+    positions.add(file.c_str(), 1);
+  }
+  all.add(options_);
+  try {
+    const int style = po::command_line_style::default_style & ~po::command_line_style::allow_guessing;
+    po::store(po::command_line_parser(arguments).options(all).positional(positions).style(style).run(), values_);
+    po::notify(values_);
+  } catch (const po::error& error) {
+    complain(std::string(error.what()) + "; see kronattn " + command_ + " --help");
+  }
+  if (flag("help")) return false;
+  for (const std::string& file : files_)
+    if (values_.count(file) == 0) complain("need a file: " + file + "; see kronattn " + command_ + " --help");
+  return true;
+}
+
+std::string CommandLine::help() const {
+  std::ostringstream text;
+  text << "kronattn " << command_;
+  for (const std::string& file : files_) text << " " << file;
+  text << " [options]\n\n" << description_ << "\n\n" << options_ << "\nExample:\n" << example_ << "\n";
+  return text.str();
+}
+
+Index CommandLine::integer(const std::string& name, Index smallest) const {
+  const auto value = values_[name].as<Index>();
+  if (value < smallest)
+    complain("--" + name + " is " + std::to_string(value) + "; need at least " + std::to_string(smallest));
+  return value;
+}
+
+std::size_t CommandLine::choice(const std::string& name, const std::vector<std::string>& choices) const {
+  const auto found = std::find(choices.begin(), choices.end(), text(name));
+  if (found == choices.end()) {
+    std::string list;
+    for (const std::string& one : choices) list += (list.empty() ? "" : one == choices.back() ? " or " : ", ") + one;
+    complain("--" + name + " is " + text(name) + "; need " + list);
+  }
+  return static_cast<std::size_t>(found - choices.begin());
+}
+
+Precision precision_of(std::size_t choice) {
+  return choice == 0 ? Precision::double_precision : Precision::single_precision;
+}
+
+int set_threads(const Communicator& comm, std::optional<Index> wanted) {
+  int threads = omp_get_max_threads();
+  if (wanted) {
+    threads = static_cast<int>(*wanted);
+  } else if (std::getenv("OMP_NUM_THREADS") == nullptr) {
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    const int cores = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
+    const bool bound = cores < sysconf(_SC_NPROCESSORS_ONLN);
+    threads = std::max(1, bound ? cores : cores / comm.ranks_on_host());
+  }
+  omp_set_num_threads(threads);
+  return threads;
+}
+
+void write_report(const Communicator& comm, const std::string& path, const Json& report) {
+  comm.together([&] {
+    if (!comm.root()) return;
+    const std::string partial = path + ".partial";
+    std::ofstream file(partial);
+    file << report.dump(2) << "\n";
+    file.close();
+    if (!file || std::rename(partial.c_str(), path.c_str()) != 0)
+      throw std::runtime_error(path + ": the report can't be written");
+  });
+}
+
+}  // namespace kronattn

@@ -1,0 +1,83 @@
+// kronattn verify: a result against the definition.
+
+#include "verify.hpp"
+
+#include <iostream>
+
+#include "command.hpp"
+
+namespace kronattn {
+
+namespace po = boost::program_options;
+
+namespace {
+
+std::string summary(const Verification& verification) {
+  char text[512];
+  std::snprintf(text, sizeof text,
+                "checked    %td rows against the exact method\n"
+                "error      %.3g at most, %.3g in Frobenius norm relative to the output, %.3g of the row's bound at most\n"
+                "verdict    %s\n",
+                verification.rows_checked, verification.max_error, verification.relative_error,
+                verification.max_error_over_bound,
+                !verification.within_bound     ? "an error is above its bound"
+                : !verification.within_epsilon ? "an error is above the promise"
+                                               : "every bound and the promise hold");
+  return text;
+}
+
+}  // namespace
+
+ExitCode run_verify(const Session& session, const std::vector<std::string>& arguments) {
+  const Communicator& comm = session.comm;
+  CommandLine line("verify",
+                   "Computes rows of a result again by the exact method and compares: with the row's error_bound and\n"
+                   "with the promise. Exit code 3 if one is broken by more than the reference's own rounding.",
+                   {"problem", "result"}, "  mpirun -n 2 kronattn verify problem.h5 result.h5 --rows 100");
+  line.add()("rows", po::value<std::string>(),
+             "rows of each head to check, evenly spread, or all (default: as many as a minute bears)")  //
+      ("threads", po::value<Index>(),
+       "threads per rank (default: OMP_NUM_THREADS, else this rank's share of the cores)")  //
+      ("report", po::value<std::string>(), "write a JSON report to this file")               //
+      ("quiet", po::bool_switch(), "no summary");
+  if (!line.parse(arguments)) {
+    if (comm.root()) std::cout << line.help();
+    return done;
+  }
+  std::optional<Index> wanted_threads, wanted_rows;
+  if (line.given("threads")) wanted_threads = line.integer("threads", 1);
+  const bool all = line.given("rows") && line.text("rows") == "all";
+  if (line.given("rows") && !all) {
+    try {
+      std::size_t used = 0;
+      wanted_rows = std::stoll(line.text("rows"), &used);
+      if (used != line.text("rows").size() || *wanted_rows < 1) throw std::invalid_argument("rows");
+    } catch (const std::exception&) {
+      line.complain("--rows is " + line.text("rows") + "; need a whole number above 0, or all");
+    }
+  }
+  const int threads = set_threads(comm, wanted_threads);
+  const std::string &problem_path = line.file("problem"), &result_path = line.file("result");
+  if (line.given("report")) check_output(comm, line.text("report"), true, {problem_path, result_path});
+
+  // The scale that was solved with may have come from an option: the result knows.
+  double scale = 0;
+  comm.together([&] { scale = result_report(result_path).at("problem").at("scale").get<double>(); });
+  ProblemFile problem(comm, problem_path, scale);
+  const ResultFile result(comm, result_path, problem.description());
+  PhaseSeconds seconds;
+  const ProblemMeasurement measurement = measure_problem(comm, problem, seconds);
+  if (measurement.fingerprint() != result.fingerprint())
+    throw AgreedFailure(result_path + " is the result of another problem than " + problem_path);
+
+  const ProblemShape& shape = problem.shape();
+  const Index rows = all           ? shape.queries
+                     : wanted_rows ? *wanted_rows
+                                   : affordable_rows(shape, static_cast<double>(comm.size()) * threads);
+  const Verification verification = verify(comm, problem, measurement, result, rows);
+  if (line.given("report")) write_report(comm, line.text("report"), verify_report(verification));
+  if (comm.root() && !line.flag("quiet")) std::cout << summary(verification);
+  return verification.within_bound && verification.within_epsilon ? done : wrong_result;
+}
+
+}  // namespace kronattn
