@@ -20,8 +20,8 @@ void check(int code, const char* call) {
 template <class Number>
 void allreduce(Number* values, Index count, MPI_Datatype type, MPI_Op op, MPI_Comm comm) {
   for (Index begin = 0; begin < count; begin += largest_count)
-    check(MPI_Allreduce(MPI_IN_PLACE, values + begin, static_cast<int>(std::min(largest_count, count - begin)), type, op,
-                        comm),
+    check(MPI_Allreduce(MPI_IN_PLACE, values + begin,
+                        static_cast<int>(std::min(largest_count, count - begin)), type, op, comm),
           "MPI_Allreduce");
 }
 
@@ -71,9 +71,13 @@ double Communicator::add(double value) const {
   return value;
 }
 
-void Communicator::max(double* values, Index count) const { allreduce(values, count, MPI_DOUBLE, MPI_MAX, comm_); }
+void Communicator::max(double* values, Index count) const {
+  allreduce(values, count, MPI_DOUBLE, MPI_MAX, comm_);
+}
 
-void Communicator::min(double* values, Index count) const { allreduce(values, count, MPI_DOUBLE, MPI_MIN, comm_); }
+void Communicator::min(double* values, Index count) const {
+  allreduce(values, count, MPI_DOUBLE, MPI_MIN, comm_);
+}
 
 double Communicator::max(double value) const {
   max(&value, 1);
@@ -87,7 +91,8 @@ double Communicator::min(double value) const {
 
 void Communicator::broadcast(double* values, Index count, int from) const {
   for (Index begin = 0; begin < count; begin += largest_count)
-    check(MPI_Bcast(values + begin, static_cast<int>(std::min(largest_count, count - begin)), MPI_DOUBLE, from, comm_),
+    check(MPI_Bcast(values + begin, static_cast<int>(std::min(largest_count, count - begin)), MPI_DOUBLE,
+                    from, comm_),
           "MPI_Bcast");
 }
 
@@ -107,7 +112,8 @@ struct Host {
 
   Host(MPI_Comm comm, int order) {
     MPI_Comm node = MPI_COMM_NULL;
-    check(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, order, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
+    check(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, order, MPI_INFO_NULL, &node),
+          "MPI_Comm_split_type");
     check(MPI_Comm_rank(node, &rank), "MPI_Comm_rank");
     check(MPI_Comm_size(node, &size), "MPI_Comm_size");
     check(MPI_Comm_free(&node), "MPI_Comm_free");
@@ -116,8 +122,12 @@ struct Host {
 
 }  // namespace
 
-int Communicator::hosts() const { return static_cast<int>(sum(std::int64_t{Host(comm_, rank_).rank == 0})); }
+int Communicator::hosts() const {
+  return static_cast<int>(sum(std::int64_t{Host(comm_, rank_).rank == 0}));
+}
 
-int Communicator::ranks_on_host() const { return Host(comm_, rank_).size; }
+int Communicator::ranks_on_host() const {
+  return Host(comm_, rank_).size;
+}
 
 }  // namespace kronattn

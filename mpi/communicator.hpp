@@ -6,6 +6,7 @@
 #include <mpi.h>
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <stdexcept>
 #include <string>
@@ -18,7 +19,14 @@ namespace kronattn {
 /// A failure that every rank knows of in the same words: rank 0 reports it, all leave in good order.
 class AgreedFailure : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit AgreedFailure(const std::string& words) : std::runtime_error(words) { happened_ = true; }
+
+  /// Whether this rank is unwinding from a failure of its own: then nothing collective may be called any
+  /// more, since the other ranks are elsewhere; the run ends in MPI_Abort.
+  static bool alone() { return std::uncaught_exceptions() > 0 && !happened_; }
+
+ private:
+  static inline bool happened_ = false;
 };
 
 class Communicator {
@@ -35,8 +43,8 @@ class Communicator {
   bool root() const { return rank_ == 0; }
   MPI_Comm handle() const { return comm_; }
 
-  /// Runs `work` on every rank; if it throws on any, throws AgreedFailure with the words of the lowest such rank on
-  /// all. What may fail on one rank alone goes through here before the next collective call.
+  /// Runs `work` on every rank; if it throws on any, throws AgreedFailure with the words of the lowest such
+  /// rank on all. What may fail on one rank alone goes through here before the next collective call.
   void together(const std::function<void()>& work) const;
 
   void sum(std::vector<std::int64_t>& values) const;  // elementwise, in place, any length

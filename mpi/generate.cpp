@@ -9,10 +9,13 @@ namespace kronattn {
 namespace {
 
 std::vector<Index> table(const Instance& instance, Index rows, Index width) {
-  return instance.has_heads ? std::vector<Index>{instance.shape.heads, rows, width} : std::vector<Index>{rows, width};
+  return instance.has_heads ? std::vector<Index>{instance.shape.heads, rows, width}
+                            : std::vector<Index>{rows, width};
 }
 
-void round_to_single(Matrix& data) { data = data.cast<float>().cast<double>(); }
+void round_to_single(Matrix& data) {
+  data = data.cast<float>().cast<double>();
+}
 
 }  // namespace
 
@@ -23,8 +26,10 @@ void generate(const Communicator& comm, const Instance& instance, const std::str
   for (Index m = 0; m < shape.modes(); ++m) {
     const Index rows = shape.keys[static_cast<std::size_t>(m)];
     const std::string number = std::to_string(m + 1);
-    datasets.push_back({"K" + number, table(instance, rows, shape.width), instance.precision, instance.has_heads});
-    datasets.push_back({"V" + number, table(instance, rows, shape.value_width), instance.precision, instance.has_heads});
+    datasets.push_back(
+        {"K" + number, table(instance, rows, shape.width), instance.precision, instance.has_heads});
+    datasets.push_back(
+        {"V" + number, table(instance, rows, shape.value_width), instance.precision, instance.has_heads});
   }
   OutputFile file(comm, path, datasets, overwrite);
 
@@ -33,17 +38,18 @@ void generate(const Communicator& comm, const Instance& instance, const std::str
     const Range blocks = share(tile_count(total, random_block_rows), comm.size(), comm.rank());
     for (Index block = blocks.begin; block < blocks.end; ++block) {
       const Range rows = tile_range(block, total, random_block_rows);
-      Matrix data = random_block(instance.distribution, instance.bound, instance.seed, static_cast<Index>(dataset),
-                                 head, block, rows.size(), shape.width);
+      Matrix data = random_block(instance.distribution, instance.bound, instance.seed,
+                                 static_cast<Index>(dataset), head, block, rows.size(), shape.width);
       if (instance.precision == Precision::single_precision) round_to_single(data);
       file.write(dataset, head, rows, data.data());
       if (!values) continue;
       Matrix value_data(rows.size(), shape.value_width);
       if (instance.signal_values) {
-        for (Index c = 0; c < shape.value_width; ++c) value_data.col(c) = data.col(c % shape.width) / instance.bound;
+        for (Index c = 0; c < shape.value_width; ++c)
+          value_data.col(c) = data.col(c % shape.width) / instance.bound;
       } else {
-        value_data = random_block(Distribution::uniform, 1, instance.seed, static_cast<Index>(dataset) + 1, head, block,
-                                  rows.size(), shape.value_width);
+        value_data = random_block(Distribution::uniform, 1, instance.seed, static_cast<Index>(dataset) + 1,
+                                  head, block, rows.size(), shape.value_width);
       }
       file.write(dataset + 1, head, rows, value_data.data());
     }

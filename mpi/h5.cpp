@@ -44,7 +44,9 @@ Handle select_rows(const Handle& dataset, bool heads, Index head, Range rows, hs
 
 }  // namespace
 
-void silence() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
+void silence() {
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
 
 Handle::Handle(Handle&& other) noexcept
     : id_(std::exchange(other.id_, -1)), close_(std::exchange(other.close_, nullptr)) {}
@@ -55,7 +57,9 @@ Handle& Handle::operator=(Handle&& other) noexcept {
   return *this;
 }
 
-Handle::~Handle() { close(); }
+Handle::~Handle() {
+  if (!AgreedFailure::alone()) close();  // closing a file of all ranks is collective
+}
 
 bool Handle::close() {
   const hid_t id = std::exchange(id_, -1);
@@ -64,8 +68,8 @@ bool Handle::close() {
 
 Handle open_file(const std::string& path, Access access) {
   check_readable(path);
-  return checked(H5Fopen(path.c_str(), access == Access::read ? H5F_ACC_RDONLY : H5F_ACC_RDWR, H5P_DEFAULT), H5Fclose,
-                 path + ": HDF5 can't open it; is it cut short or still being written?");
+  return checked(H5Fopen(path.c_str(), access == Access::read ? H5F_ACC_RDONLY : H5F_ACC_RDWR, H5P_DEFAULT),
+                 H5Fclose, path + ": HDF5 can't open it; is it cut short or still being written?");
 }
 
 Handle open_file(const std::string& path, Access access, const Communicator& comm) {
@@ -75,7 +79,8 @@ Handle open_file(const std::string& path, Access access, const Communicator& com
     if (H5Pset_fapl_mpio(list.get(), comm.handle(), MPI_INFO_NULL) < 0 ||
         H5Pset_all_coll_metadata_ops(list.get(), true) < 0)
       throw std::runtime_error(path + ": HDF5 can't set up parallel access");
-    file = checked(H5Fopen(path.c_str(), access == Access::read ? H5F_ACC_RDONLY : H5F_ACC_RDWR, list.get()), H5Fclose,
+    file = checked(H5Fopen(path.c_str(), access == Access::read ? H5F_ACC_RDONLY : H5F_ACC_RDWR, list.get()),
+                   H5Fclose,
                    path + ": can't be opened by all ranks; is it on a file system that all hosts share?");
   });
   return file;
@@ -87,13 +92,15 @@ Handle create_file(const std::string& path) {
 }
 
 Handle open_dataset(const Handle& file, const std::string& name) {
-  return checked(H5Dopen2(file.get(), name.c_str(), H5P_DEFAULT), H5Dclose, name + " can't be opened as a dataset");
+  return checked(H5Dopen2(file.get(), name.c_str(), H5P_DEFAULT), H5Dclose,
+                 name + " can't be opened as a dataset");
 }
 
 bool has_dataset(const Handle& file, const std::string& name) {
   if (H5Lexists(file.get(), name.c_str(), H5P_DEFAULT) <= 0) return false;
   H5O_info_t info;
-  return H5Oget_info_by_name(file.get(), name.c_str(), &info, H5P_DEFAULT) >= 0 && info.type == H5O_TYPE_DATASET;
+  return H5Oget_info_by_name(file.get(), name.c_str(), &info, H5P_DEFAULT) >= 0 &&
+         info.type == H5O_TYPE_DATASET;
 }
 
 std::vector<std::string> link_names(const Handle& file) {
@@ -134,7 +141,9 @@ bool write_rows(const Handle& dataset, bool heads, Index head, Range rows, hid_t
          H5Dwrite(dataset.get(), type, in_memory.get(), in_file.get(), H5P_DEFAULT, data) >= 0;
 }
 
-bool has_attribute(const Handle& file, const std::string& name) { return H5Aexists(file.get(), name.c_str()) > 0; }
+bool has_attribute(const Handle& file, const std::string& name) {
+  return H5Aexists(file.get(), name.c_str()) > 0;
+}
 
 std::optional<std::string> text_attribute(const Handle& file, const std::string& name) {
   const Handle attribute(H5Aopen(file.get(), name.c_str(), H5P_DEFAULT), H5Aclose);
@@ -162,7 +171,8 @@ namespace {
 
 void write(const Handle& file, const std::string& name, hid_t type, const void* value) {
   const Handle space(H5Screate(H5S_SCALAR), H5Sclose);
-  const Handle attribute(H5Acreate2(file.get(), name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+  const Handle attribute(H5Acreate2(file.get(), name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT),
+                         H5Aclose);
   if (!attribute.open() || H5Awrite(attribute.get(), type, value) < 0)
     throw std::runtime_error("attribute " + name + " can't be written");
 }

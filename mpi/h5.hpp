@@ -36,8 +36,8 @@ class Handle {
 
 enum class Access { read, write };
 
-/// Opens a file for this process alone, or for all ranks of a communicator (collective). Throws std::runtime_error
-/// with the path.
+/// Opens a file for this process alone, or for all ranks of a communicator (collective). Throws
+/// std::runtime_error with the path.
 Handle open_file(const std::string& path, Access access);
 Handle open_file(const std::string& path, Access access, const Communicator& comm);
 Handle create_file(const std::string& path);
@@ -49,13 +49,13 @@ std::vector<std::string> link_names(const Handle& file);
 /// Shape and type of a dataset.
 struct DatasetInfo {
   std::vector<Index> shape;
-  bool floating = false;      // float32 or float64, any byte order
-  Index bytes = 0;            // of an entry
+  bool floating = false;  // float32 or float64, any byte order
+  Index bytes = 0;        // of an entry
 };
 DatasetInfo dataset_info(const Handle& dataset);
 
-/// Reads or writes rows of a dataset (rows, ...), or of head `head` of a dataset (heads, rows, ...); `type` is the type
-/// in memory. Each rank for itself. False on failure.
+/// Reads or writes rows of a dataset (rows, ...), or of head `head` of a dataset (heads, rows, ...); `type`
+/// is the type in memory. Each rank for itself. False on failure.
 bool read_rows(const Handle& dataset, bool heads, Index head, Range rows, hid_t type, void* data);
 bool write_rows(const Handle& dataset, bool heads, Index head, Range rows, hid_t type, const void* data);
 

@@ -9,7 +9,8 @@ KeyTiles::KeyTiles(const Communicator& comm, Problem& problem, Index head, const
     : comm_(comm), problem_(problem), head_(head), coordinates_(coordinates), seconds_(seconds) {
   double bytes = 0;
   for (Index rows : problem.shape().keys)
-    bytes += static_cast<double>(rows) * 8 * static_cast<double>(problem.shape().width + problem.shape().value_width);
+    bytes += static_cast<double>(rows) * 8 *
+             static_cast<double>(problem.shape().width + problem.shape().value_width);
   keep_ = bytes < kept_bytes;
 }
 
@@ -25,14 +26,16 @@ std::shared_ptr<const KeyTile> KeyTiles::get(Index mode, Index tile) {
   const Range rows = tile_range(tile, problem_.rows(keys), key_tile_rows);
   const Index entries = rows.size() * (problem_.columns(keys) + problem_.columns(values));
   const int owner = static_cast<int>(owner_of_tile(tile, count(mode), comm_.size()));
-  std::vector<double> message(static_cast<std::size_t>(entries) + 1, 0.0);  // the last entry: could it be read
+  std::vector<double> message(static_cast<std::size_t>(entries) + 1,
+                              0.0);  // the last entry: could it be read
   std::string failure;
   if (comm_.rank() == owner) {
     const Timed timed(seconds_.read);
     try {
-      Eigen::Map<Matrix>(message.data(), rows.size(), problem_.columns(keys)) = problem_.read(keys, head_, rows);
-      Eigen::Map<Matrix>(message.data() + rows.size() * problem_.columns(keys), rows.size(), problem_.columns(values)) =
-          problem_.read(values, head_, rows);
+      Eigen::Map<Matrix>(message.data(), rows.size(), problem_.columns(keys)) =
+          problem_.read(keys, head_, rows);
+      Eigen::Map<Matrix>(message.data() + rows.size() * problem_.columns(keys), rows.size(),
+                         problem_.columns(values)) = problem_.read(values, head_, rows);
       message.back() = 1;
     } catch (const std::exception& error) {
       failure = error.what();
@@ -42,9 +45,11 @@ std::shared_ptr<const KeyTile> KeyTiles::get(Index mode, Index tile) {
   if (message.back() == 0) throw AgreedFailure(comm_.broadcast(failure, owner));
 
   const Eigen::Map<const Matrix> key_rows(message.data(), rows.size(), problem_.columns(keys));
-  const Eigen::Map<const Matrix> value_rows(message.data() + key_rows.size(), rows.size(), problem_.columns(values));
-  auto made = std::make_shared<const KeyTile>(key_rows, value_rows, coordinates_.keys[static_cast<std::size_t>(mode)],
-                                              coordinates_.values[static_cast<std::size_t>(mode)]);
+  const Eigen::Map<const Matrix> value_rows(message.data() + key_rows.size(), rows.size(),
+                                            problem_.columns(values));
+  auto made =
+      std::make_shared<const KeyTile>(key_rows, value_rows, coordinates_.keys[static_cast<std::size_t>(mode)],
+                                      coordinates_.values[static_cast<std::size_t>(mode)]);
   if (keep_) kept_[{mode, tile}] = made;
   return made;
 }

@@ -18,8 +18,8 @@ class KeyTiles {
   KeyTiles(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
            PhaseSeconds& seconds);
 
-  /// Collective: every rank asks for the same tiles in the same order. Tiles are kept for the next time while all of
-  /// them together fit into `kept_bytes`; what is kept is the same on all ranks and decides no bits.
+  /// Collective: every rank asks for the same tiles in the same order. Tiles are kept for the next time while
+  /// all of them together fit into `kept_bytes`; what is kept is the same on all ranks and decides no bits.
   std::shared_ptr<const KeyTile> get(Index mode, Index tile);
 
   Index count(Index mode) const;

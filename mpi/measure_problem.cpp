@@ -25,17 +25,21 @@ struct ContentSum {
 };
 
 /// Checks that rows are finite and adds their tiles to the content sum.
-void inspect(const Problem& problem, Part part, Index head, Range rows, const Matrix& data, ContentSum& content) {
+void inspect(const Problem& problem, Part part, Index head, Range rows, const Matrix& data,
+             ContentSum& content) {
   for (Index i = 0; i < data.rows(); ++i)
     for (Index c = 0; c < data.cols(); ++c)
       if (!std::isfinite(data(i, c)))
         throw std::runtime_error(problem.entry_name(part, head, rows.begin + i, c) + " is " +
-                                 (std::isnan(data(i, c)) ? "nan" : data(i, c) > 0 ? "inf" : "-inf") +
+                                 (std::isnan(data(i, c)) ? "nan"
+                                  : data(i, c) > 0       ? "inf"
+                                                         : "-inf") +
                                  "; entries must be finite");
   for (Index begin = 0; begin < data.rows(); begin += key_tile_rows) {
     const Index end = std::min(data.rows(), begin + key_tile_rows);
     const std::int64_t place[] = {part.kind, part.mode, head, rows.begin + begin};
-    content.add(checksum(data.row(begin).data(), static_cast<std::size_t>((end - begin) * data.cols()) * sizeof(double),
+    content.add(checksum(data.row(begin).data(),
+                         static_cast<std::size_t>((end - begin) * data.cols()) * sizeof(double),
                          checksum(place, sizeof place, 0)));
   }
 }
@@ -89,7 +93,8 @@ ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, P
       for (Index m = 0; m < shape.modes(); ++m) {
         const Part keys{Part::keys, m}, values{Part::values, m};
         ModeMeasurement mode(shape.width, shape.value_width);
-        for (Range rows : my_blocks(comm, problem.rows(keys), shape.width + shape.value_width, key_tile_rows)) {
+        for (Range rows :
+             my_blocks(comm, problem.rows(keys), shape.width + shape.value_width, key_tile_rows)) {
           const Matrix key_rows = read(keys, head, rows), value_rows = read(values, head, rows);
           const Timed timed(seconds.measure);
           inspect(problem, keys, head, rows, key_rows, content);

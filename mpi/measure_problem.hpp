@@ -21,7 +21,8 @@ struct ProblemMeasurement {
 /// The blocks in which a rank reads its share of `rows` rows: whole tiles, some megabytes each.
 std::vector<Range> my_blocks(const Communicator& comm, Index rows, Index columns, Index tile_rows);
 
-/// Collective. Throws AgreedFailure on entries that are not finite. Cost: O(d) a row; moves O(d + d_v) numbers a mode.
+/// Collective. Throws AgreedFailure on entries that are not finite. Cost: O(d) a row; moves O(d + d_v)
+/// numbers a mode.
 ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, PhaseSeconds& seconds);
 
 }  // namespace kronattn

@@ -69,7 +69,8 @@ void check_output(const Communicator& comm, const std::string& path, bool overwr
   });
 }
 
-OutputFile::OutputFile(const Communicator& comm, std::string path, std::vector<DatasetPlan> datasets, bool overwrite)
+OutputFile::OutputFile(const Communicator& comm, std::string path, std::vector<DatasetPlan> datasets,
+                       bool overwrite)
     : comm_(comm), path_(std::move(path)), datasets_(std::move(datasets)), overwrite_(overwrite) {
   partial_ = path_ + ".partial." + comm.broadcast(comm.root() ? run_name() : "", 0);
   try {
@@ -87,7 +88,7 @@ OutputFile::OutputFile(const Communicator& comm, std::string path, std::vector<D
 }
 
 OutputFile::~OutputFile() {
-  if (committed_) return;
+  if (committed_ || AgreedFailure::alone()) return;
   open_.clear();
   file_.close();
   if (comm_.root()) unlink(partial_.c_str());
@@ -103,9 +104,10 @@ void OutputFile::create() {
     H5Pset_alloc_time(list.get(), H5D_ALLOC_TIME_EARLY);
     H5Pset_fill_time(list.get(), H5D_FILL_TIME_NEVER);
     const bool single = dataset.precision == Precision::single_precision;
-    const h5::Handle created(H5Dcreate2(file.get(), dataset.name.c_str(), single ? H5T_IEEE_F32LE : H5T_IEEE_F64LE,
-                                        space.get(), H5P_DEFAULT, list.get(), H5P_DEFAULT),
-                             H5Dclose);
+    const h5::Handle created(
+        H5Dcreate2(file.get(), dataset.name.c_str(), single ? H5T_IEEE_F32LE : H5T_IEEE_F64LE, space.get(),
+                   H5P_DEFAULT, list.get(), H5P_DEFAULT),
+        H5Dclose);
     if (!created.open()) fail(partial_, "dataset " + dataset.name + " can't be created");
     std::uint64_t bytes = single ? 4 : 8;
     for (hsize_t length : shape) bytes *= length;
@@ -141,9 +143,10 @@ void OutputFile::write(std::size_t dataset, Index head, Range rows, const double
   if (single) rounded.assign(data, data + entries);
   const void* raw = single ? static_cast<const void*>(rounded.data()) : data;
   const std::size_t bytes = entries * (single ? sizeof(float) : sizeof(double));
-  if (!h5::write_rows(open_[dataset], plan.heads, head, rows, single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, raw))
-    fail(path_, "rows " + std::to_string(rows.begin) + " to " + std::to_string(rows.end) + " of " + plan.name +
-                    " can't be written");
+  if (!h5::write_rows(open_[dataset], plan.heads, head, rows, single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE,
+                      raw))
+    fail(path_, "rows " + std::to_string(rows.begin) + " to " + std::to_string(rows.end) + " of " +
+                    plan.name + " can't be written");
   written_.push_back({dataset, head, rows, checksum(raw, bytes, 0)});
   bytes_written_ += static_cast<std::int64_t>(bytes);
 }
@@ -151,7 +154,8 @@ void OutputFile::write(std::size_t dataset, Index head, Range rows, const double
 void OutputFile::check_written() {
   comm_.together([&] {
     open_.clear();
-    if (H5Fflush(file_.get(), H5F_SCOPE_GLOBAL) < 0 || !file_.close()) fail(path_, "can't be brought to disk");
+    const bool flushed = H5Fflush(file_.get(), H5F_SCOPE_GLOBAL) >= 0, closed = file_.close();
+    if (!flushed || !closed) fail(path_, "can't be brought to disk");
   });
   file_ = h5::open_file(partial_, h5::Access::read, comm_);
   comm_.together([&] {
@@ -160,19 +164,21 @@ void OutputFile::check_written() {
     for (const Written& part : written_) {
       const DatasetPlan& plan = datasets_[part.dataset];
       const bool single = plan.precision == Precision::single_precision;
-      std::size_t bytes = static_cast<std::size_t>(part.rows.size()) * (single ? sizeof(float) : sizeof(double));
+      std::size_t bytes =
+          static_cast<std::size_t>(part.rows.size()) * (single ? sizeof(float) : sizeof(double));
       for (std::size_t i = plan.heads ? 2 : 1; i < plan.shape.size(); ++i)
         bytes *= static_cast<std::size_t>(plan.shape[i]);
       data.resize(bytes);
       if (!h5::read_rows(open_[part.dataset], plan.heads, part.head, part.rows,
                          single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, data.data()) ||
           checksum(data.data(), bytes, 0) != part.checksum)
-        fail(path_, "rows " + std::to_string(part.rows.begin) + " to " + std::to_string(part.rows.end) + " of " +
-                        plan.name + " read back differently from what was written; is the disk full or failing?");
+        fail(path_, "rows " + std::to_string(part.rows.begin) + " to " + std::to_string(part.rows.end) +
+                        " of " + plan.name +
+                        " read back differently from what was written; is the disk full or failing?");
     }
-    open_.clear();
-    file_.close();
   });
+  open_.clear();  // collective: after the ranks agree that all is well
+  file_.close();
 }
 
 void OutputFile::commit(const std::vector<Attribute>& attributes) {
@@ -180,12 +186,17 @@ void OutputFile::commit(const std::vector<Attribute>& attributes) {
     if (!comm_.root()) return;
     h5::Handle file = h5::open_file(partial_, h5::Access::write);
     for (const auto& [name, value] : attributes)
-      std::visit([&, &attribute = name](const auto& content) { h5::write_attribute(file, attribute, content); }, value);
+      std::visit(
+          [&, &attribute = name](const auto& content) { h5::write_attribute(file, attribute, content); },
+          value);
     if (H5Fflush(file.get(), H5F_SCOPE_GLOBAL) < 0 || !file.close()) fail(path_, "can't be brought to disk");
     sync(partial_);
-    if (overwrite_ ? rename(partial_.c_str(), path_.c_str()) != 0 : link(partial_.c_str(), path_.c_str()) != 0) {
-      if (overwrite_ || errno == EEXIST) fail(path_, std::string("can't be given its name: ") + std::strerror(errno));
-      if (rename(partial_.c_str(), path_.c_str()) != 0) fail(path_, std::strerror(errno));  // no hard links here
+    if (overwrite_ ? rename(partial_.c_str(), path_.c_str()) != 0
+                   : link(partial_.c_str(), path_.c_str()) != 0) {
+      if (overwrite_ || errno == EEXIST)
+        fail(path_, std::string("can't be given its name: ") + std::strerror(errno));
+      if (rename(partial_.c_str(), path_.c_str()) != 0)
+        fail(path_, std::strerror(errno));  // no hard links here
     }
     if (!overwrite_) unlink(partial_.c_str());
     sync(folder_of(path_));

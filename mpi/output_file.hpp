@@ -1,17 +1,17 @@
 // A file that is complete or absent.
 //
-// The work lies in NAME.partial.<run> beside the output until all of it is on disk and has been read back; the rename
-// to NAME is the commit. Datasets are laid out and their space is reserved by rank 0 before any rank writes, because a
-// full disk under parallel HDF5 can pass unnoticed; each rank then writes its own rows, and at the end reads them
-// back and compares checksums.
+// The work lies in NAME.partial.<run> beside the output until all of it is on disk and has been read back;
+// the rename to NAME is the commit. Datasets are laid out and their space is reserved by rank 0 before any
+// rank writes, because a full disk under parallel HDF5 can pass unnoticed; each rank then writes its own
+// rows, and at the end reads them back and compares checksums.
 #pragma once
 
 #include <string>
 #include <variant>
 #include <vector>
 
-#include "communicator.hpp"
 #include "certificate.hpp"
+#include "communicator.hpp"
 #include "h5.hpp"
 #include "types.hpp"
 
@@ -26,14 +26,15 @@ struct DatasetPlan {
 
 using Attribute = std::pair<std::string, std::variant<std::string, double, int>>;
 
-/// Collective. Throws AgreedFailure if `path` can't become an output: it exists and may not be overwritten, is one of
-/// `inputs`, or its folder can't be written. To be called before any work.
+/// Collective. Throws AgreedFailure if `path` can't become an output: it exists and may not be overwritten,
+/// is one of `inputs`, or its folder can't be written. To be called before any work.
 void check_output(const Communicator& comm, const std::string& path, bool overwrite,
                   const std::vector<std::string>& inputs);
 
 class OutputFile {
  public:
-  /// Collective. Creates NAME.partial.<run> with all datasets allocated. `overwrite`: the name may exist already.
+  /// Collective. Creates NAME.partial.<run> with all datasets allocated. `overwrite`: the name may exist
+  /// already.
   OutputFile(const Communicator& comm, std::string path, std::vector<DatasetPlan> datasets, bool overwrite);
 
   /// Removes what is unfinished.

@@ -19,11 +19,14 @@ std::string shape_text(const std::vector<Index>& shape) {
 
 /// The names of the key or value datasets, by mode; checks gaps and both spellings.
 std::vector<std::string> mode_names(const std::vector<std::string>& names, const std::string& letter) {
-  const auto has = [&](const std::string& name) { return std::find(names.begin(), names.end(), name) != names.end(); };
+  const auto has = [&](const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
   std::vector<std::string> found;
   for (Index m = 1; has(letter + std::to_string(m)); ++m) found.push_back(letter + std::to_string(m));
   if (has(letter)) {
-    if (!found.empty()) throw std::runtime_error("both " + letter + " and " + letter + "1 are there; need one of them");
+    if (!found.empty())
+      throw std::runtime_error("both " + letter + " and " + letter + "1 are there; need one of them");
     found.push_back(letter);
   }
   return found;
@@ -35,7 +38,8 @@ h5::DatasetInfo table_info(const h5::Handle& file, const std::string& name) {
   const h5::DatasetInfo info = h5::dataset_info(h5::open_dataset(file, name));
   if (!info.floating) throw std::runtime_error(name + " is not of type float32 or float64");
   if (info.shape.size() != 2 && info.shape.size() != 3)
-    throw std::runtime_error(name + " is " + shape_text(info.shape) + "; need rows x width, or heads x rows x width");
+    throw std::runtime_error(name + " is " + shape_text(info.shape) +
+                             "; need rows x width, or heads x rows x width");
   double entries = 8;
   for (Index length : info.shape) entries *= static_cast<double>(length);
   if (entries > static_cast<double>(std::numeric_limits<Index>::max()))
@@ -133,14 +137,11 @@ nlohmann::json to_json(const ProblemDescription& description) {
 
 ProblemDescription from_json(const nlohmann::json& json) {
   ProblemDescription description;
-  description.shape = {json["heads"],
-                       json["queries"],
-                       json["keys"].get<std::vector<Index>>(),
-                       json["width"],
-                       json["value_width"],
-                       json["scale"]};
+  description.shape = {json["heads"], json["queries"],     json["keys"].get<std::vector<Index>>(),
+                       json["width"], json["value_width"], json["scale"]};
   description.has_heads = json["has_heads"];
-  description.precision = json["single"].get<bool>() ? Precision::single_precision : Precision::double_precision;
+  description.precision =
+      json["single"].get<bool>() ? Precision::single_precision : Precision::double_precision;
   description.key_names = json["key_names"].get<std::vector<std::string>>();
   description.value_names = json["value_names"].get<std::vector<std::string>>();
   return description;
@@ -167,7 +168,8 @@ ProblemFile::ProblemFile(const Communicator& comm, const std::string& path, std:
   file_ = h5::open_file(path, h5::Access::read, comm);
   comm.together([&] {
     queries_ = h5::open_dataset(file_, queries_name);
-    for (const std::string& key_name : description_.key_names) keys_.push_back(h5::open_dataset(file_, key_name));
+    for (const std::string& key_name : description_.key_names)
+      keys_.push_back(h5::open_dataset(file_, key_name));
     for (const std::string& value_name : description_.value_names)
       values_.push_back(h5::open_dataset(file_, value_name));
   });
@@ -182,12 +184,14 @@ const std::string& ProblemFile::name(Part part) const {
 
 Matrix ProblemFile::read(Part part, Index head, Range rows) {
   const auto mode = static_cast<std::size_t>(part.mode);
-  const h5::Handle& dataset = part.kind == Part::queries ? queries_ : part.kind == Part::keys ? keys_[mode] : values_[mode];
+  const h5::Handle& dataset = part.kind == Part::queries ? queries_
+                              : part.kind == Part::keys  ? keys_[mode]
+                                                         : values_[mode];
   Matrix data(rows.size(), columns(part));
   if (rows.size() == 0) return data;
   if (!h5::read_rows(dataset, description_.has_heads, head, rows, H5T_NATIVE_DOUBLE, data.data()))
-    throw std::runtime_error(path_ + ": rows " + std::to_string(rows.begin) + " to " + std::to_string(rows.end) +
-                             " of " + name(part) + " can't be read");
+    throw std::runtime_error(path_ + ": rows " + std::to_string(rows.begin) + " to " +
+                             std::to_string(rows.end) + " of " + name(part) + " can't be read");
   bytes_read_ += data.size() * (precision() == Precision::single_precision ? 4 : 8);
   return data;
 }

@@ -12,13 +12,13 @@ namespace kronattn {
 /// What a problem file says of itself.
 struct ProblemDescription {
   ProblemShape shape;
-  bool has_heads = false;                       // datasets are (heads, rows, width)
+  bool has_heads = false;                             // datasets are (heads, rows, width)
   Precision precision = Precision::double_precision;  // of Q
   std::vector<std::string> key_names, value_names;    // K or K1, K2, ...
 };
 
-/// Reads names, shapes, types and scale of a problem file, on this process alone. `scale`, if given, beats the file's.
-/// Throws std::runtime_error: the file, what was found, what was needed.
+/// Reads names, shapes, types and scale of a problem file, on this process alone. `scale`, if given, beats
+/// the file's. Throws std::runtime_error: the file, what was found, what was needed.
 ProblemDescription describe_problem(const std::string& path, std::optional<double> scale);
 
 class ProblemFile : public Problem {

@@ -13,7 +13,9 @@ namespace kronattn {
 
 namespace {
 
-const char* name(Precision precision) { return precision == Precision::single_precision ? "single" : "double"; }
+const char* name(Precision precision) {
+  return precision == Precision::single_precision ? "single" : "double";
+}
 
 double peak_rss_bytes() {
   rusage usage{};
@@ -50,7 +52,9 @@ std::string text(const Json& number, const char* format = "%.3g") {
 
 }  // namespace
 
-Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json number_or_null(double value) {
+  return std::isfinite(value) ? Json(value) : Json(nullptr);
+}
 
 Json solve_report(const Communicator& comm, const Problem& problem, const ProblemMeasurement& measurement,
                   const Wishes& wishes, const SolveOutcome& outcome, const RunFacts& facts) {
@@ -60,29 +64,36 @@ Json solve_report(const Communicator& comm, const Problem& problem, const Proble
   for (const Plan& plan : outcome.plans) {
     aggregate_flops_done += aggregate_flops(shape, plan.rank);
     evaluate_flops_done += evaluate_flops(shape, plan.rank);
-    seconds_predicted += predicted_seconds(plan, static_cast<double>(comm.size()) * facts.threads);
+    seconds_predicted += predicted_seconds(plan.flops, static_cast<double>(comm.size()) * facts.threads);
   }
-  double slowest[] = {outcome.seconds.read,     outcome.seconds.measure, outcome.seconds.aggregate,
-                      outcome.seconds.reduce,   outcome.seconds.evaluate, outcome.seconds.write,
-                      facts.total_seconds,      peak_rss_bytes(),         static_cast<double>(problem.bytes_read()),
+  double slowest[] = {outcome.seconds.read,
+                      outcome.seconds.measure,
+                      outcome.seconds.aggregate,
+                      outcome.seconds.reduce,
+                      outcome.seconds.evaluate,
+                      outcome.seconds.write,
+                      facts.total_seconds,
+                      peak_rss_bytes(),
+                      static_cast<double>(problem.bytes_read()),
                       static_cast<double>(comm.bytes_reduced())};
   comm.max(slowest, std::size(slowest));
-  const std::int64_t bytes_read = comm.sum(problem.bytes_read()), bytes_written = comm.sum(facts.bytes_written);
+  const std::int64_t bytes_read = comm.sum(problem.bytes_read()),
+                     bytes_written = comm.sum(facts.bytes_written);
   const auto rate = [](double flops, double seconds) {
     return flops > 0 && seconds > 0 ? Json(flops / seconds / 1e9) : Json(nullptr);
   };
   const Json epsilon = wishes.epsilon ? Json(*wishes.epsilon) : Json(nullptr);
-  const double guaranteed =
-      measurement.promise > 0 ? outcome.largest_error_bound / measurement.promise : outcome.largest_error_bound;
+  const double guaranteed = measurement.promise > 0 ? outcome.largest_error_bound / measurement.promise
+                                                    : outcome.largest_error_bound;
   const bool any_polynomial = total.polynomial;
   const Index exact_rows = any_polynomial ? total.exact_heads * shape.queries : 0;
 
   Json report;
   report["kronattn"] = {{"version", version}, {"commit", commit}, {"build", build}};
-  report["problem"] = {{"order", shape.order()},       {"heads", shape.heads},
-                       {"queries", shape.queries},     {"keys", shape.keys},
-                       {"width", shape.width},         {"value_width", shape.value_width},
-                       {"scale", shape.scale},         {"precision", name(problem.precision())}};
+  report["problem"] = {{"order", shape.order()},   {"heads", shape.heads},
+                       {"queries", shape.queries}, {"keys", shape.keys},
+                       {"width", shape.width},     {"value_width", shape.value_width},
+                       {"scale", shape.scale},     {"precision", name(problem.precision())}};
   report["plan"] = {{"method", total.method()},
                     {"reason", outcome.plans.front().reason},
                     {"degree", any_polynomial ? Json(total.degree) : Json(nullptr)},
@@ -123,27 +134,27 @@ std::string summary(const Json& report) {
   const Json &problem = report["problem"], &plan = report["plan"], &certificate = report["certificate"],
              &run = report["run"], &seconds = run["seconds"], &speed = run["gflops_per_second"];
   std::ostringstream out;
-  out << "problem    order " << problem["order"] << ", " << problem["heads"] << " head(s), " << problem["queries"]
-      << " queries, keys";
+  out << "problem    order " << problem["order"] << ", " << problem["heads"] << " head(s), "
+      << problem["queries"] << " queries, keys";
   for (const Json& keys : problem["keys"]) out << " " << keys;
   out << ", width " << problem["width"] << ", " << problem["value_width"] << " value columns, scores up to "
       << text(plan["score_bound"]) << "\n";
   out << "method     " << plan["method"].get<std::string>();
   if (!plan["degree"].is_null())
-    out << ", degree " << plan["degree"] << ", rank " << plan["rank"] << " (the papers': " << text(plan["paper_rank"])
-        << ")";
+    out << ", degree " << plan["degree"] << ", rank " << plan["rank"]
+        << " (the papers': " << text(plan["paper_rank"]) << ")";
   out << "\nbecause    " << plan["reason"].get<std::string>() << "\n";
   out << "error      promised " << text(certificate["epsilon"]) << ", guaranteed "
       << text(certificate["guaranteed_error"]) << ", relative to max|V1| * max|V2| ...\n";
-  out << "seconds    read " << text(seconds["read"]) << "  measure " << text(seconds["measure"]) << "  aggregate "
-      << text(seconds["aggregate"]) << "  reduce " << text(seconds["reduce"]) << "  evaluate "
-      << text(seconds["evaluate"]) << "  write " << text(seconds["write"]) << "  total " << text(seconds["total"])
-      << "\n";
+  out << "seconds    read " << text(seconds["read"]) << "  measure " << text(seconds["measure"])
+      << "  aggregate " << text(seconds["aggregate"]) << "  reduce " << text(seconds["reduce"])
+      << "  evaluate " << text(seconds["evaluate"]) << "  write " << text(seconds["write"]) << "  total "
+      << text(seconds["total"]) << "\n";
   out << "speed      " << text(speed["aggregate"]) << " Gflop/s aggregate, " << text(speed["evaluate"])
-      << " Gflop/s evaluate, " << run["ranks"] << " rank(s) x " << run["threads"] << " thread(s) on " << run["hosts"]
-      << " host(s)\n";
-  out << "memory     " << text(Json(run["peak_rss_bytes"].get<double>() / 1e6), "%.0f") << " MB at most on a rank, "
-      << text(Json(run["bytes_reduced"].get<double>() / 1e6)) << " MB reduced\n";
+      << " Gflop/s evaluate, " << run["ranks"] << " rank(s) x " << run["threads"] << " thread(s) on "
+      << run["hosts"] << " host(s)\n";
+  out << "memory     " << text(Json(run["peak_rss_bytes"].get<double>() / 1e6), "%.0f")
+      << " MB at most on a rank, " << text(Json(run["bytes_reduced"].get<double>() / 1e6)) << " MB reduced\n";
   return out.str();
 }
 

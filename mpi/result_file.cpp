@@ -27,8 +27,8 @@ Json parse_report(const std::string& path, const h5::Handle& file) {
 
 }  // namespace
 
-ResultWriter::ResultWriter(const Communicator& comm, const std::string& path, const ProblemDescription& problem,
-                           Precision output_precision, bool overwrite)
+ResultWriter::ResultWriter(const Communicator& comm, const std::string& path,
+                           const ProblemDescription& problem, Precision output_precision, bool overwrite)
     : file_(comm, path, result_datasets(problem, output_precision), overwrite) {}
 
 void ResultWriter::write(Index head, Range rows, const RowOutputs& outputs) {
@@ -44,7 +44,9 @@ void ResultWriter::commit(const Json& report, const std::string& fingerprint) {
                 {"complete", 1}});
 }
 
-Json result_report(const std::string& path) { return parse_report(path, h5::open_file(path, h5::Access::read)); }
+Json result_report(const std::string& path) {
+  return parse_report(path, h5::open_file(path, h5::Access::read));
+}
 
 ResultFile::ResultFile(const Communicator& comm, const std::string& path, const ProblemDescription& problem)
     : path_(path), heads_(problem.has_heads), value_width_(problem.shape.value_width) {
@@ -55,10 +57,12 @@ ResultFile::ResultFile(const Communicator& comm, const std::string& path, const 
     report_text = parse_report(path, file).dump();
     fingerprint_ = h5::text_attribute(file, "problem_fingerprint").value_or("");
     for (const DatasetPlan& dataset : result_datasets(problem, Precision::double_precision)) {
-      if (!h5::has_dataset(file, dataset.name)) throw std::runtime_error(path + ": dataset " + dataset.name + " is missing");
+      if (!h5::has_dataset(file, dataset.name))
+        throw std::runtime_error(path + ": dataset " + dataset.name + " is missing");
       const h5::DatasetInfo info = h5::dataset_info(h5::open_dataset(file, dataset.name));
       if (!info.floating || info.shape != dataset.shape)
-        throw std::runtime_error(path + ": " + dataset.name + " does not have the shape that this problem's result has");
+        throw std::runtime_error(path + ": " + dataset.name +
+                                 " does not have the shape that this problem's result has");
     }
   });
   report_ = Json::parse(comm.broadcast(report_text, 0));

@@ -51,7 +51,8 @@ class ResultFile {
   h5::Handle file_, output_, log_normalizer_, error_bound_;
 };
 
-/// The report that a result file carries, read by this process alone: for what is needed before the problem is opened.
+/// The report that a result file carries, read by this process alone: for what is needed before the problem
+/// is opened.
 Json result_report(const std::string& path);
 
 }  // namespace kronattn

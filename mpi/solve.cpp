@@ -36,7 +36,8 @@ std::string number(double value) {
 
 }  // namespace
 
-std::vector<Plan> plan_heads(const ProblemMeasurement& measurement, const ProblemShape& shape, const Wishes& wishes) {
+std::vector<Plan> plan_heads(const ProblemMeasurement& measurement, const ProblemShape& shape,
+                             const Wishes& wishes) {
   const double largest_output = wishes.output_precision == Precision::single_precision ? FLT_MAX : DBL_MAX;
   if (measurement.promise > largest_output)
     throw AgreedFailure("outputs may reach " + number(measurement.promise) + "; need at most " +
@@ -96,9 +97,9 @@ void evaluate_head(const Communicator& comm, Problem& problem, Index head, const
     for (Index m = 0; m <= plan.degree; ++m)
       monomials_per_degree.push_back(static_cast<double>(sums.monomials.of_degree(m).size()));
     certificate.emplace(shape, coordinates, polynomial, monomials_per_degree, output_precision);
-    combined = combine_modes(sums.modes,
-                             multinomial_weights(sums.monomials, coordinates.weights / polynomial.score_bound),
-                             shape.value_width + 1);
+    combined = combine_modes(
+        sums.modes, multinomial_weights(sums.monomials, coordinates.weights / polynomial.score_bound),
+        shape.value_width + 1);
   }
   for (Range rows : my_blocks(comm, shape.queries, shape.width + shape.value_width, query_tile_rows)) {
     const Matrix queries = timed_read(problem, {Part::queries}, head, rows, seconds);
@@ -111,16 +112,17 @@ void evaluate_head(const Communicator& comm, Problem& problem, Index head, const
   }
 }
 
-void solve_head_exactly(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
-                        Precision output_precision, const RowSink& sink, SolveOutcome& outcome) {
+void solve_head_exactly(const Communicator& comm, Problem& problem, Index head,
+                        const Coordinates& coordinates, Precision output_precision, const RowSink& sink,
+                        SolveOutcome& outcome) {
   const ProblemShape& shape = problem.shape();
   PhaseSeconds& seconds = outcome.seconds;
   const Index tile_rows = exact_query_tile_rows(shape.order());
   const Range mine = share_of_rows(shape.queries, tile_rows, comm.size(), comm.rank());
   const ExactCertificate certificate(shape, coordinates, output_precision);
   KeyTiles tiles(comm, problem, head, coordinates, seconds);
-  const Index passes = static_cast<Index>(
-      comm.max(static_cast<double>(tile_count(mine.size(), exact_rows_in_flight))));
+  const Index passes =
+      static_cast<Index>(comm.max(static_cast<double>(tile_count(mine.size(), exact_rows_in_flight))));
   for (Index pass = 0; pass < passes; ++pass) {
     const Range rows{std::min(mine.end, mine.begin + pass * exact_rows_in_flight),
                      std::min(mine.end, mine.begin + (pass + 1) * exact_rows_in_flight)};
@@ -173,10 +175,10 @@ SolveOutcome solve(const Communicator& comm, Problem& problem, const ProblemMeas
   outcome.largest_log_error = comm.max(outcome.largest_log_error);
   if (wishes.epsilon && (outcome.largest_error_bound > *wishes.epsilon * measurement.promise ||
                          outcome.largest_log_error > *wishes.epsilon))
-    throw AgreedFailure("the bound reached is " + number(outcome.largest_error_bound) + " for the outputs and " +
-                        number(outcome.largest_log_error) + " for the log normalizers; epsilon " +
-                        number(*wishes.epsilon) + " needs " + number(*wishes.epsilon * measurement.promise) + " and " +
-                        number(*wishes.epsilon) +
+    throw AgreedFailure("the bound reached is " + number(outcome.largest_error_bound) +
+                        " for the outputs and " + number(outcome.largest_log_error) +
+                        " for the log normalizers; epsilon " + number(*wishes.epsilon) + " needs " +
+                        number(*wishes.epsilon * measurement.promise) + " and " + number(*wishes.epsilon) +
                         (wishes.degree ? "; need a higher --degree, or none so that it is chosen" : ""));
   return outcome;
 }

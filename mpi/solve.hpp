@@ -1,8 +1,8 @@
 // A solve, step by step: measure, plan, sums of key tiles, values of query tiles.
 //
-// Each step is a function that says what it needs and what it leaves; the steps in between two of them could be written
-// to disk and taken up again by any number of ranks, since everything they leave is merged from whole tiles in any
-// order. Decisions are taken in `plan`, from the measurement alone.
+// Each step is a function that says what it needs and what it leaves; the steps in between two of them could
+// be written to disk and taken up again by any number of ranks, since everything they leave is merged from
+// whole tiles in any order. Decisions are taken in `plan`, from the measurement alone.
 #pragma once
 
 #include <functional>
@@ -24,14 +24,15 @@ using RowSink = std::function<void(Index head, Range rows, const RowOutputs& out
 
 /// What a solve did, beside the rows: the same on all ranks, except `seconds`, which are this rank's.
 struct SolveOutcome {
-  std::vector<Plan> plans;               // per head
-  double largest_error_bound = 0;        // over all rows, in the units of the output
+  std::vector<Plan> plans;         // per head
+  double largest_error_bound = 0;  // over all rows, in the units of the output
   double largest_log_error = 0;
   PhaseSeconds seconds;
 };
 
 /// Needs: the measurement. Leaves: a plan for each head. Throws AgreedFailure where the wishes can't be met.
-std::vector<Plan> plan_heads(const ProblemMeasurement& measurement, const ProblemShape& shape, const Wishes& wishes);
+std::vector<Plan> plan_heads(const ProblemMeasurement& measurement, const ProblemShape& shape,
+                             const Wishes& wishes);
 
 /// The sums of the keys of one head as they grow: what a checkpoint would hold.
 struct HeadSums {
@@ -41,7 +42,8 @@ struct HeadSums {
   std::vector<KeyAggregate> modes;
 };
 
-/// Collective in its failures. Needs: measurement and plan. Leaves: this rank's share of the key sums, unreduced.
+/// Collective in its failures. Needs: measurement and plan. Leaves: this rank's share of the key sums,
+/// unreduced.
 void aggregate_head(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
                     HeadSums& sums, PhaseSeconds& seconds);
 
@@ -53,9 +55,11 @@ void evaluate_head(const Communicator& comm, Problem& problem, Index head, const
                    const Plan& plan, const HeadSums& sums, Precision output_precision, const RowSink& sink,
                    SolveOutcome& outcome);
 
-/// Collective. The exact method for one head. Needs: measurement and plan. Leaves: this rank's rows in `sink`.
-void solve_head_exactly(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
-                        Precision output_precision, const RowSink& sink, SolveOutcome& outcome);
+/// Collective. The exact method for one head. Needs: measurement and plan. Leaves: this rank's rows in
+/// `sink`.
+void solve_head_exactly(const Communicator& comm, Problem& problem, Index head,
+                        const Coordinates& coordinates, Precision output_precision, const RowSink& sink,
+                        SolveOutcome& outcome);
 
 /// Collective: all steps after the measurement. Throws AgreedFailure if the promise is broken.
 SolveOutcome solve(const Communicator& comm, Problem& problem, const ProblemMeasurement& measurement,

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "key_tiles.hpp"
+#include "plan.hpp"
 #include "tiles.hpp"
 
 namespace kronattn {
@@ -12,8 +13,11 @@ namespace {
 
 /// Sampled row `sample` of `samples` of `rows` rows: the first, the last, and evenly between.
 Index sampled_row(Index sample, Index samples, Index rows) {
-  return samples == rows ? sample : samples == 1 ? rows / 2 : static_cast<Index>(std::llround(
-      static_cast<double>(sample) * static_cast<double>(rows - 1) / static_cast<double>(samples - 1)));
+  return samples == rows ? sample
+         : samples == 1
+             ? rows / 2
+             : static_cast<Index>(std::llround(static_cast<double>(sample) * static_cast<double>(rows - 1) /
+                                               static_cast<double>(samples - 1)));
 }
 
 /// What this rank has seen so far; squares are summed for the relative error.
@@ -31,14 +35,17 @@ struct Comparison {
       reference_squares += reference.output(row, c) * reference.output(row, c);
     }
     const double log_error = std::abs(result.log_normalizer(0) - reference.log_normalizer(row));
-    const double bound = result.error_bound(0), own = reference.error_bound(row), own_log = reference.log_error(row);
+    const double bound = result.error_bound(0), own = reference.error_bound(row),
+                 own_log = reference.log_error(row);
     verification.max_error = std::max(verification.max_error, std::isnan(error) ? HUGE_VAL : error);
     if (bound > 0 || error > 0)
-      verification.max_error_over_bound = std::max(verification.max_error_over_bound, bound > 0 ? error / bound : HUGE_VAL);
+      verification.max_error_over_bound =
+          std::max(verification.max_error_over_bound, bound > 0 ? error / bound : HUGE_VAL);
     verification.max_log_normalizer_error =
         std::max(verification.max_log_normalizer_error, std::isnan(log_error) ? HUGE_VAL : log_error);
     if (!(error <= bound + own)) verification.within_bound = false;
-    if (epsilon && !(error <= *epsilon * promise + own && log_error <= *epsilon + own_log && bound <= *epsilon * promise))
+    if (epsilon && !(error <= *epsilon * promise + own && log_error <= *epsilon + own_log &&
+                     bound <= *epsilon * promise))
       verification.within_epsilon = false;
   }
 };
@@ -46,10 +53,11 @@ struct Comparison {
 }  // namespace
 
 Index affordable_rows(const ProblemShape& shape, double threads) {
-  constexpr double seconds = 40, flops_per_second = 12e9;
-  const double per_row = shape.tuples() * static_cast<double>(2 * shape.width + 2 * shape.value_width + 42);
-  const double rows = seconds * threads * flops_per_second / per_row / static_cast<double>(shape.heads);
-  return std::clamp<Index>(static_cast<Index>(std::min(rows, 1e15)), 1, std::max<Index>(shape.queries, 1));
+  constexpr double seconds = 40;
+  const double each = predicted_seconds(exact_flops(shape, 1), 1) * static_cast<double>(shape.heads);
+  // A thread works on a row of its own, so fewer rows than threads take no less time.
+  const double rows = std::max(1.0, std::floor(seconds / each)) * threads;
+  return static_cast<Index>(std::min(rows, static_cast<double>(shape.queries)));
 }
 
 Verification verify(const Communicator& comm, Problem& problem, const ProblemMeasurement& measurement,
@@ -80,8 +88,8 @@ Verification verify(const Communicator& comm, Problem& problem, const ProblemMea
     const RowOutputs reference = attention.finish(certificate);
     comm.together([&] {
       for (Index i = 0; i < mine.size(); ++i)
-        comparison.compare(result.read_row(head, sampled_row(mine.begin + i, samples, shape.queries)), reference, i,
-                           measurement.promise, epsilon);
+        comparison.compare(result.read_row(head, sampled_row(mine.begin + i, samples, shape.queries)),
+                           reference, i, measurement.promise, epsilon);
     });
   }
 
@@ -94,7 +102,8 @@ Verification verify(const Communicator& comm, Problem& problem, const ProblemMea
   verification.max_log_normalizer_error = largest[2];
   verification.within_bound = largest[3] == 0;
   verification.within_epsilon = largest[4] == 0;
-  const double difference = comm.add(comparison.difference_squares), reference = comm.add(comparison.reference_squares);
+  const double difference = comm.add(comparison.difference_squares),
+               reference = comm.add(comparison.reference_squares);
   verification.relative_error = difference == 0 ? 0 : std::sqrt(difference / reference);
   return verification;
 }

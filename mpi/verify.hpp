@@ -9,16 +9,17 @@ namespace kronattn {
 
 struct Verification {
   Index rows_checked = 0;
-  double max_error = 0;               // largest |O - reference|
-  double relative_error = 0;          // Frobenius norm of the difference over that of the reference
-  double max_error_over_bound = 0;    // largest of a row's error over its error_bound
+  double max_error = 0;             // largest |O - reference|
+  double relative_error = 0;        // Frobenius norm of the difference over that of the reference
+  double max_error_over_bound = 0;  // largest of a row's error over its error_bound
   double max_log_normalizer_error = 0;
-  bool within_bound = true;           // every row's error <= its error_bound, up to the reference's own rounding
-  bool within_epsilon = true;         // likewise for the promise, and for the log normaliser
+  bool within_bound = true;    // every row's error <= its error_bound, up to the reference's own rounding
+  bool within_epsilon = true;  // likewise for the promise, and for the log normaliser
   PhaseSeconds seconds;
 };
 
-/// How many rows the exact method can check in about a minute, on so many threads in all: at least one.
+/// How many rows the exact method can check in about a minute, on so many threads in all: at least one a
+/// thread.
 Index affordable_rows(const ProblemShape& shape, double threads);
 
 /// Collective. `rows` rows of each head, evenly spread. Computes them by the exact method.

@@ -25,12 +25,13 @@ void KeyAggregate::absorb(const Monomials& monomials, const ConstTile& keys, con
       key_scaling.transpose_into(keys.middleRows(rows.begin, rows.size()), points.leftCols(rows.size()));
       value_scaling.scale_into(values.middleRows(rows.begin, rows.size()),
                                weighted.topLeftCorner(rows.size(), d_v));
-      walk(points.leftCols(rows.size()), monomials.degree(), [&](Index, Range block, const ConstTile& features) {
-        products.topRows(block.size()).noalias() = features * weighted.topRows(rows.size());
-        const auto lock = static_cast<std::size_t>(block.begin / monomial_block) % block_locks_.size();
-        const std::lock_guard guard(block_locks_[lock]);
-        sums_.add(block.begin * columns_, products.data(), block.size() * columns_);
-      });
+      walk(points.leftCols(rows.size()), monomials.degree(),
+           [&](Index, Range block, const ConstTile& features) {
+             products.topRows(block.size()).noalias() = features * weighted.topRows(rows.size());
+             const auto lock = static_cast<std::size_t>(block.begin / monomial_block) % block_locks_.size();
+             const std::lock_guard guard(block_locks_[lock]);
+             sums_.add(block.begin * columns_, products.data(), block.size() * columns_);
+           });
     }
   }
 }
@@ -38,7 +39,8 @@ void KeyAggregate::absorb(const Monomials& monomials, const ConstTile& keys, con
 double KeyAggregate::roundings(Index degree, Index rows) {
   const double features = static_cast<double>(std::max<Index>(degree - 1, 0));
   const double product_and_tile_sum = 1 + static_cast<double>(key_tile_rows - 1);
-  // The quantum counts relatively to rows * 1, the maxima only lie in [1/2, 1): 2^degree for the keys, 2 for values.
+  // The quantum counts relatively to rows * 1, the maxima only lie in [1/2, 1): 2^degree for the keys, 2 for
+  // values.
   const double quantum = FixedPointSums::quantisation(static_cast<double>(tile_count(rows, key_tile_rows))) *
                          std::ldexp(2.0, static_cast<int>(degree) + 1) / unit_roundoff;
   return features + product_and_tile_sum + std::ceil(quantum) + 3;

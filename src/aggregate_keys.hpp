@@ -1,9 +1,10 @@
 // The key side of the polynomial method: sums over the rows of one mode, U_m^T [V_m, 1].
 //
-//   sums(a, c) = sum_j keys_j^a values(j, c)        c = d_v: values are 1, the normaliser travels with the moments
+//   sums(a, c) = sum_j keys_j^a values(j, c)        c = d_v: values are 1, the normaliser travels with the
+//   moments
 //
-// The sums of all modes, multiplied entrywise, are all that the queries ever see of the keys: r (d_v + 1) numbers,
-// whatever the number of keys. Source: mathematics.md B1, B3; AS24 section 4.
+// The sums of all modes, multiplied entrywise, are all that the queries ever see of the keys: r (d_v + 1)
+// numbers, whatever the number of keys. Source: mathematics.md B1, B3; AS24 section 4.
 #pragma once
 
 #include <mutex>
@@ -17,15 +18,15 @@
 
 namespace kronattn {
 
-/// The key sums of one mode as they grow. Any order of tiles, split in any way over threads, ranks and runs, gives the
-/// same bits, since tile sums are merged as integers.
+/// The key sums of one mode as they grow. Any order of tiles, split in any way over threads, ranks and runs,
+/// gives the same bits, since tile sums are merged as integers.
 class KeyAggregate {
  public:
   /// For `rows` rows in all (every rank's), r monomials and d_v value columns.
   KeyAggregate(Index monomials, Index rows, Index value_width);
 
-  /// Adds rows, cut into tiles from the first one on: `keys` (rows, d) and `values` (rows, d_v) as they stand in the
-  /// file, starting at a tile boundary. Uses all OpenMP threads. Cost: 2 rows r (d_v + 1) flops.
+  /// Adds rows, cut into tiles from the first one on: `keys` (rows, d) and `values` (rows, d_v) as they stand
+  /// in the file, starting at a tile boundary. Uses all OpenMP threads. Cost: 2 rows r (d_v + 1) flops.
   void absorb(const Monomials& monomials, const ConstTile& keys, const ConstTile& values,
               const ColumnScaling& key_scaling, const ColumnScaling& value_scaling);
 
@@ -35,8 +36,9 @@ class KeyAggregate {
   /// The sums as numbers, (r, d_v + 1) in scaled entries.
   double operator()(Index monomial, Index column) const { return sums_[monomial * columns_ + column]; }
 
-  /// Roundings that a term of degree m goes through until its sum is read, key features included; relatively to
-  /// rows * prod_l max|k_l|^a_l * max|v|. Source: mathematics.md E8, and the quantum of the fixed-point sums.
+  /// Roundings that a term of degree m goes through until its sum is read, key features included; relatively
+  /// to rows * prod_l max|k_l|^a_l * max|v|. Source: mathematics.md E8, and the quantum of the fixed-point
+  /// sums.
   static double roundings(Index degree, Index rows);
 
  private:
@@ -45,7 +47,8 @@ class KeyAggregate {
   std::vector<std::mutex> block_locks_;
 };
 
-/// G = weights * product over the modes of their sums, (r, d_v + 1): what a query's features are multiplied with.
+/// G = weights * product over the modes of their sums, (r, d_v + 1): what a query's features are multiplied
+/// with.
 Matrix combine_modes(const std::vector<KeyAggregate>& modes, const Vector& weights, Index columns);
 
 }  // namespace kronattn

@@ -18,15 +18,19 @@ constexpr double u = unit_roundoff;
 /// Covers the rounding of the certificate's own arithmetic: a few dozen operations on non-negative numbers.
 constexpr double own_rounding = 1 + 1e-13;
 
-/// Per key tuple, what underflow of features, products and weights can add: each operation loses at most 2^-1074, and
-/// no later factor exceeds 2^300 in scaled entries.
+/// Per key tuple, what underflow of features, products and weights can add: each operation loses at most
+/// 2^-1074, and no later factor exceeds 2^300 in scaled entries.
 constexpr double underflow = 0x1p-600;
 
 /// |log(1 + x)| for |x| <= ratio.
-double log_error(double ratio) { return ratio < 1 ? -std::log1p(-ratio) : HUGE_VAL; }
+double log_error(double ratio) {
+  return ratio < 1 ? -std::log1p(-ratio) : HUGE_VAL;
+}
 
 /// The rounding of a logarithm and of what is added to it.
-double log_rounding(double log) { return 4 * u * (1 + std::abs(log)); }
+double log_rounding(double log) {
+  return 4 * u * (1 + std::abs(log));
+}
 
 }  // namespace
 
@@ -50,9 +54,13 @@ double OutputUnits::error(double quotient, Index column, double error) const {
   const double clamped = clamp(quotient, column);
   const double unconditional = std::max(highest_(column) - clamped, clamped - lowest_(column));
   const double scaled = error <= unconditional ? error : unconditional;  // nan: unconditional
-  const double written = std::ldexp(scaled, exponent_) + std::abs(std::ldexp(clamped, exponent_)) * relative_;
-  const double subnormal = std::abs(std::ldexp(clamped, exponent_)) < DBL_MIN ? 0x1p-1074 : 0;
-  return written * own_rounding + absolute_ + subnormal + (scaled > 0 && written == 0 ? 0x1p-1074 : 0);
+  const double magnitude = std::abs(std::ldexp(clamped, exponent_));
+  // A result below the normal numbers may lose up to the smallest number there is; zero loses nothing.
+  const double underflow_of_output = clamped != 0 && magnitude < DBL_MIN ? 0x1p-1074 : 0;
+  const double rounding_of_output = magnitude * relative_ + (clamped != 0 ? absolute_ : 0);
+  const double in_units = std::ldexp(scaled, exponent_);
+  const double least = scaled > 0 && in_units < DBL_MIN ? 0x1p-1074 : 0;
+  return (in_units + rounding_of_output) * own_rounding + underflow_of_output + least;
 }
 
 PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Coordinates& coordinates,
@@ -65,14 +73,15 @@ PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Co
       polynomial_(polynomial) {
   double blocks = 0;  // of this degree, from above: each block of parents starts a block of children
   for (Index m = 0; m <= polynomial.degree(); ++m) {
-    blocks += std::ceil(monomials_per_degree[static_cast<std::size_t>(m)] / static_cast<double>(monomial_block));
+    blocks +=
+        std::ceil(monomials_per_degree[static_cast<std::size_t>(m)] / static_cast<double>(monomial_block));
     double roundings = 0;
     for (Index rows : shape.keys) roundings += KeyAggregate::roundings(m, rows);
-    roundings += static_cast<double>(shape.modes());                          // product over the modes
-    roundings += static_cast<double>(5 * m + 1);                              // multinomial weights, w_l / S
-    roundings += static_cast<double>(std::max<Index>(m - 1, 0)) + 1;          // query feature times sum
-    roundings += static_cast<double>(monomial_block) + blocks;                // sum over the monomials of degree m
-    roundings += static_cast<double>(polynomial.degree() + 2);                // sum over the degrees
+    roundings += static_cast<double>(shape.modes());                  // product over the modes
+    roundings += static_cast<double>(5 * m + 1);                      // multinomial weights, w_l / S
+    roundings += static_cast<double>(std::max<Index>(m - 1, 0)) + 1;  // query feature times sum
+    roundings += static_cast<double>(monomial_block) + blocks;        // sum over the monomials of degree m
+    roundings += static_cast<double>(polynomial.degree() + 2);        // sum over the degrees
     roundings_.push_back(roundings);
   }
 }
@@ -102,7 +111,8 @@ RowBound PolynomialCertificate::finish(const double* moments, double box, double
   const double truncation = tuples_ * polynomial_.error;
   const double delta = tuples_ * rounding(box);
   const double normalizer = sum_column(d_v);
-  const double from_below = (normalizer - delta - truncation) - 4 * u * (std::abs(normalizer) + delta + truncation);
+  const double from_below =
+      (normalizer - delta - truncation) - 4 * u * (std::abs(normalizer) + delta + truncation);
   const double least = jensen(box, mean);
   const double low = from_below > least ? from_below : least;  // from_below may be nan
 
@@ -128,7 +138,8 @@ RowBound PolynomialCertificate::worst_case(double box, double mean) const {
   const double low = jensen(box, mean);
   const double ratio = box / polynomial_.score_bound;
   double largest = 0, power = 1;  // of |Y_0|
-  for (double coefficient : polynomial_.coefficients) largest += std::abs(coefficient) * power, power *= ratio;
+  for (double coefficient : polynomial_.coefficients)
+    largest += std::abs(coefficient) * power, power *= ratio;
   largest = tuples_ * largest + delta;
 
   RowBound bound;
@@ -137,7 +148,8 @@ RowBound PolynomialCertificate::worst_case(double box, double mean) const {
     const double range = units_.highest()(c) - units_.lowest()(c);
     const double magnitude = std::max(std::abs(units_.highest()(c)), std::abs(units_.lowest()(c)));
     const double first = (truncation * range + delta + magnitude * (delta + 2 * u * largest)) / low;
-    const double error = (truncation * (range + first) + delta + (magnitude + first) * (delta + 2 * u * largest)) / low;
+    const double error =
+        (truncation * (range + first) + delta + (magnitude + first) * (delta + 2 * u * largest)) / low;
     const double furthest = std::abs(units_.highest()(c)) > std::abs(units_.lowest()(c)) ? units_.highest()(c)
                                                                                          : units_.lowest()(c);
     bound.output = std::max(bound.output, units_.error(furthest, c, error * (1 + 1e-9)));
@@ -152,7 +164,7 @@ ExactCertificate::ExactCertificate(const ProblemShape& shape, const Coordinates&
     : units_(coordinates, output_precision), width_(shape.width), tuples_(shape.tuples()) {
   // A score: w_l, w_l q_l, then one product a mode and d additions.
   score_roundings_ = static_cast<double>(width_ + shape.modes() + 2);
-  exponentials_ = 1;                                  // on the way of a weight into the row's sum
+  exponentials_ = 1;                                    // on the way of a weight into the row's sum
   sum_roundings_ = static_cast<double>(shape.modes());  // the product of the values
   for (Index rows : shape.keys) {
     const auto tiles = static_cast<double>(tile_count(rows, key_tile_rows));
@@ -163,7 +175,8 @@ ExactCertificate::ExactCertificate(const ProblemShape& shape, const Coordinates&
 
 RowBound ExactCertificate::scaled(double box) const {
   // Differences to running maxima add up to at most 2 box on the way of a weight, each rounded once.
-  const double delta = (gamma(score_roundings_) + 4 * u) * box + gamma((exponential_roundings + 2) * exponentials_);
+  const double delta =
+      (gamma(score_roundings_) + 4 * u) * box + gamma((exponential_roundings + 2) * exponentials_);
   const double sums = gamma(sum_roundings_) + tuples_ * 1e-300;
   RowBound bound;
   bound.output = (2 * std::tanh(delta / 2) + 2 * sums / (1 - sums) + 2 * u) * own_rounding;

@@ -54,7 +54,8 @@ Coordinates::Coordinates(const HeadMeasurement& head, const ProblemShape& shape)
       const int exponent = -values[m].exponents[static_cast<std::size_t>(c)];
       const double low = std::ldexp(head.modes[m].value_min(c), exponent);
       const double high = std::ldexp(head.modes[m].value_max(c), exponent);
-      const double products[] = {value_min(c) * low, value_min(c) * high, value_max(c) * low, value_max(c) * high};
+      const double products[] = {value_min(c) * low, value_min(c) * high, value_max(c) * low,
+                                 value_max(c) * high};
       value_min(c) = *std::min_element(products, products + 4);
       value_max(c) = *std::max_element(products, products + 4);
       if (m > 0) {  // products of more than one mode are rounded

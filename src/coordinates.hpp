@@ -1,10 +1,11 @@
 // Changes of coordinates that leave the scores and outputs as they are.
 //
-// Today: every coordinate of every mode, and every mode's values, are scaled by a power of two until their largest
-// entry lies in [1/2, 1). That is exact at every order and keeps features from overflowing or underflowing, however the
-// modes are scaled against each other (mathematics.md, section H, E8 remedies); and it makes every key sum at most the
-// number of rows, which is the bound that the fixed-point sums need. What was taken out goes into one constant a
-// coordinate:  score = sum_l weights(l) q_l prod_m k_ml  in scaled entries.
+// Today: every coordinate of every mode, and every mode's values, are scaled by a power of two until their
+// largest entry lies in [1/2, 1). That is exact at every order and keeps features from overflowing or
+// underflowing, however the modes are scaled against each other (mathematics.md, section H, E8 remedies); and
+// it makes every key sum at most the number of rows, which is the bound that the fixed-point sums need. What
+// was taken out goes into one constant a coordinate:  score = sum_l weights(l) q_l prod_m k_ml  in scaled
+// entries.
 #pragma once
 
 #include <vector>
@@ -34,9 +35,9 @@ struct Coordinates {
   std::vector<ColumnScaling> values;  // per mode, (d_v): one exponent for all columns of a mode
   int value_exponent = 0;             // outputs are 2^this times what scaled values give
   Vector weights;                     // (d) scale * 2^(sum of the exponents of coordinate l); may be infinite
-  Vector box;                         // (d) |score| of scaled query q is at most sum_l |q_l| box(l), rounded up
-  Vector mean;                        // (d) the mean score of scaled query q is sum_l q_l mean(l)
-  Vector value_min, value_max;        // (d_v) range of V_J = prod_m V_m[j_m], scaled, rounded outwards
+  Vector box;                   // (d) |score| of scaled query q is at most sum_l |q_l| box(l), rounded up
+  Vector mean;                  // (d) the mean score of scaled query q is sum_l q_l mean(l)
+  Vector value_min, value_max;  // (d_v) range of V_J = prod_m V_m[j_m], scaled, rounded outwards
 };
 
 }  // namespace kronattn

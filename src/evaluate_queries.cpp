@@ -4,8 +4,9 @@
 
 namespace kronattn {
 
-RowOutputs evaluate_queries(const Monomials& monomials, const Matrix& combined, const Coordinates& coordinates,
-                            const PolynomialCertificate& certificate, const ConstTile& queries) {
+RowOutputs evaluate_queries(const Monomials& monomials, const Matrix& combined,
+                            const Coordinates& coordinates, const PolynomialCertificate& certificate,
+                            const ConstTile& queries) {
   const Index tiles = tile_count(queries.rows(), query_tile_rows);
   const Index d = queries.cols(), columns = combined.cols();
   RowOutputs outputs(queries.rows(), columns - 1);
@@ -31,8 +32,8 @@ RowOutputs evaluate_queries(const Monomials& monomials, const Matrix& combined, 
         }
         box *= 1 + 2 * gamma(static_cast<double>(d + 2));
         const Index row = rows.begin + i;
-        const RowBound bound = certificate.finish(moments.row(i).data(), box, mean, outputs.output.row(row).data(),
-                                                  outputs.log_normalizer(row));
+        const RowBound bound = certificate.finish(
+            moments.row(i).data(), box, mean, outputs.output.row(row).data(), outputs.log_normalizer(row));
         outputs.error_bound(row) = bound.output;
         outputs.log_error(row) = bound.log_normalizer;
       }

@@ -17,7 +17,9 @@ constexpr double no_score = -std::numeric_limits<double>::infinity();
 constexpr Index score_rows = 32;
 
 /// What a weight relative to `from` is multiplied with to be relative to `to`, to >= from.
-double shift(double from, double to) { return from == to ? 1.0 : from == no_score ? 0.0 : exponential(from - to); }
+double shift(double from, double to) {
+  return from == to ? 1.0 : from == no_score ? 0.0 : exponential(from - to);
+}
 
 /// The last level: ordinary attention of `queries` (b, d) over one tile.
 void sum_scores(const KeyTile& tile, const ConstTile& queries, SoftmaxSums& result) {
@@ -28,6 +30,7 @@ void sum_scores(const KeyTile& tile, const ConstTile& queries, SoftmaxSums& resu
     for (Index i = 0; i < rows; ++i) {
       double* row = scores.row(i).data();
       double maximum = row[0];
+#pragma omp simd reduction(max : maximum)
       for (Index j = 1; j < scores.cols(); ++j) maximum = std::max(maximum, row[j]);
       exponential_below(row, scores.cols(), maximum);
       result.maximum(begin + i) = maximum;
@@ -64,7 +67,9 @@ KeyTile::KeyTile(const ConstTile& raw_keys, const ConstTile& raw_values, const C
   values.rightCols(1).setOnes();
 }
 
-SoftmaxSums::SoftmaxSums(Index rows, Index columns) : maximum(rows), sums(rows, columns) { clear(); }
+SoftmaxSums::SoftmaxSums(Index rows, Index columns) : maximum(rows), sums(rows, columns) {
+  clear();
+}
 
 void SoftmaxSums::clear() {
   maximum.setConstant(no_score);
@@ -74,7 +79,8 @@ void SoftmaxSums::clear() {
 void SoftmaxSums::merge(const SoftmaxSums& other) {
   for (Index i = 0; i < maximum.size(); ++i) {
     const double larger = std::max(maximum(i), other.maximum(i));
-    sums.row(i) = shift(maximum(i), larger) * sums.row(i) + shift(other.maximum(i), larger) * other.sums.row(i);
+    sums.row(i) =
+        shift(maximum(i), larger) * sums.row(i) + shift(other.maximum(i), larger) * other.sums.row(i);
     maximum(i) = larger;
   }
 }
@@ -85,8 +91,8 @@ SoftmaxSums sum_over_tiles(const std::vector<const KeyTile*>& tiles, const Const
   return result;
 }
 
-ExactAttention::ExactAttention(const ProblemShape& shape, const Coordinates& coordinates, const ConstTile& queries,
-                               Index tile_rows)
+ExactAttention::ExactAttention(const ProblemShape& shape, const Coordinates& coordinates,
+                               const ConstTile& queries, Index tile_rows)
     : rows_(queries.rows()), tile_rows_(tile_rows), value_width_(shape.value_width) {
   for (Index tile = 0; tile < tile_count(rows_, tile_rows); ++tile) {
     const Range rows = tile_range(tile, rows_, tile_rows);
@@ -105,7 +111,8 @@ ExactAttention::ExactAttention(const ProblemShape& shape, const Coordinates& coo
 
 void ExactAttention::absorb(const std::vector<const KeyTile*>& tiles) {
 #pragma omp parallel for schedule(dynamic)
-  for (std::size_t t = 0; t < tiles_.size(); ++t) tiles_[t].sums.back().merge(sum_over_tiles(tiles, tiles_[t].points));
+  for (std::size_t t = 0; t < tiles_.size(); ++t)
+    tiles_[t].sums.back().merge(sum_over_tiles(tiles, tiles_[t].points));
 }
 
 void ExactAttention::close_mode(Index mode) {

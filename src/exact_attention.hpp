@@ -1,13 +1,14 @@
 // The definition, computed: sums over all key tuples, tile by tile, with a running maximum.
 //
-// Tiles of the modes are taken like the digits of a number, the last mode's fastest. A query tile keeps one set of
-// partial sums per mode: what tile t_m of mode m contributes is summed up below it before it is added, so a weight goes
-// through sum_m (rows of a tile + number of tiles) additions, not through their product.
+// Tiles of the modes are taken like the digits of a number, the last mode's fastest. A query tile keeps one
+// set of partial sums per mode: what tile t_m of mode m contributes is summed up below it before it is added,
+// so a weight goes through sum_m (rows of a tile + number of tiles) additions, not through their product.
 //
 //   level m of a row x:   sum over j of V_m[j] * (level m+1 of the row x * K_m[j])
 //   last level:           sum over j of exp(x . K[j] - maximum) [V[j], 1]
 //
-// so the tuple (i, j_1, ..., j_(k-2)) acts as a query of ordinary attention, and every order is the same recursion.
+// so the tuple (i, j_1, ..., j_(k-2)) acts as a query of ordinary attention, and every order is the same
+// recursion.
 #pragma once
 
 #include <vector>
@@ -41,8 +42,8 @@ struct SoftmaxSums {
   Matrix sums;     // (rows, d_v + 1)
 };
 
-/// The sums of the rows of `queries` (b, d) over all tuples of one tile of each mode; queries carry the weights of
-/// Coordinates. Cost: b prod_m |tile_m| (2 d + 2 (d_v + 1) flops and one exp).
+/// The sums of the rows of `queries` (b, d) over all tuples of one tile of each mode; queries carry the
+/// weights of Coordinates. Cost: b prod_m |tile_m| (2 d + 2 (d_v + 1) flops and one exp).
 SoftmaxSums sum_over_tiles(const std::vector<const KeyTile*>& tiles, const ConstTile& queries);
 
 /// The exact method for a range of query rows, as the tiles of the modes come by.
@@ -50,13 +51,14 @@ class ExactAttention {
  public:
   /// `queries` (rows, d) as they stand in the file, starting at a tile boundary; rows are cut into tiles of
   /// `tile_rows`, exact_query_tile_rows(order) wherever bits matter.
-  ExactAttention(const ProblemShape& shape, const Coordinates& coordinates, const ConstTile& queries, Index tile_rows);
+  ExactAttention(const ProblemShape& shape, const Coordinates& coordinates, const ConstTile& queries,
+                 Index tile_rows);
 
   /// Adds all tuples of one tile of each mode. Uses all OpenMP threads.
   void absorb(const std::vector<const KeyTile*>& tiles);
 
-  /// Tile after tile of mode `mode` has come by, under the present tiles of the modes before it: adds what they gave to
-  /// that of mode `mode` - 1. Never called for mode 0.
+  /// Tile after tile of mode `mode` has come by, under the present tiles of the modes before it: adds what
+  /// they gave to that of mode `mode` - 1. Never called for mode 0.
   void close_mode(Index mode);
 
   /// After the last tile.

@@ -41,7 +41,8 @@ long double chebyshev_error(Index degree, double score_bound) {
 
 Index paper_degree(double score_bound, double epsilon) {
   if (!(score_bound <= largest_score)) return -1;
-  const long double target = static_cast<long double>(epsilon) / 2 * std::exp(-static_cast<long double>(score_bound));
+  const long double target =
+      static_cast<long double>(epsilon) / 2 * std::exp(-static_cast<long double>(score_bound));
   Index high = 1;
   while (chebyshev_error(high, score_bound) > target) high *= 2;
   Index low = -1;  // E_low is above the target, or low is -1
@@ -66,7 +67,8 @@ ExpPolynomial chebyshev_polynomial(Index degree, double score_bound) {
     return polynomial;
   }
   const std::size_t terms = polynomial.coefficients.size();
-  std::vector<long double> exact(terms, 0), previous(terms, 0), current(terms, 0);  // T_{m-1}, T_m in powers of x
+  std::vector<long double> exact(terms, 0), previous(terms, 0),
+      current(terms, 0);  // T_{m-1}, T_m in powers of x
   current[0] = 1;
   long double rounding = 0;
   for (std::size_t m = 0; m < terms; ++m) {
@@ -75,7 +77,8 @@ ExpPolynomial chebyshev_polynomial(Index degree, double score_bound) {
       exact[i] += weight * current[i];
       // Roundings of I_m (2 a factor of its leading power, a few for each term that counts), and of T_m (its
       // coefficients are sums without cancellation, exact below 2^64, one rounding a step above).
-      rounding += (static_cast<long double>(4 * m + 8) + 4 * polynomial.score_bound) * 0x1p-64L * std::abs(weight * current[i]);
+      rounding += (static_cast<long double>(4 * m + 8) + 4 * polynomial.score_bound) * 0x1p-64L *
+                  std::abs(weight * current[i]);
     }
     std::vector<long double> next(terms, 0);
     for (std::size_t i = 0; i < terms; ++i)
@@ -88,9 +91,10 @@ ExpPolynomial chebyshev_polynomial(Index degree, double score_bound) {
     rounding += std::abs(static_cast<long double>(polynomial.coefficients[i]) - exact[i]);
   }
   const long double error = (chebyshev_error(degree, score_bound) + rounding) * round_up;
-  polynomial.error = error < std::numeric_limits<double>::max() && std::isfinite(static_cast<double>(exact[0]))
-                         ? std::nextafter(static_cast<double>(error), HUGE_VAL)
-                         : HUGE_VAL;
+  polynomial.error =
+      error < std::numeric_limits<double>::max() && std::isfinite(static_cast<double>(exact[0]))
+          ? std::nextafter(static_cast<double>(error), HUGE_VAL)
+          : HUGE_VAL;
   for (double& coefficient : polynomial.coefficients)
     if (!std::isfinite(coefficient)) coefficient = 0;
   return polynomial;

@@ -11,10 +11,12 @@
 
 namespace kronattn {
 
-/// E_g(S) from above, S >= 0: correct to a few roundings of long double. HUGE_VALL where it exceeds long double.
+/// E_g(S) from above, S >= 0: correct to a few roundings of long double. HUGE_VALL where it exceeds long
+/// double.
 long double chebyshev_error(Index degree, double score_bound);
 
-/// The papers' degree: the smallest g with E_g(S) <= (epsilon / 2) exp(-S). -1 where S is beyond reach (S > 5000).
+/// The papers' degree: the smallest g with E_g(S) <= (epsilon / 2) exp(-S). -1 where S is beyond reach (S >
+/// 5000).
 Index paper_degree(double score_bound, double epsilon);
 
 /// P(z) = sum_m coefficients[m] (z/S)^m with |P(z) - e^z| <= error for |z| <= S.

@@ -1,5 +1,5 @@
-// exp of many non-positive numbers at once, with a proven error: the weights of a softmax after its maximum is taken
-// off.
+// exp of many non-positive numbers at once, with a proven error: the weights of a softmax after its maximum
+// is taken off.
 #pragma once
 
 #include <algorithm>
@@ -10,12 +10,13 @@
 
 namespace kronattn {
 
-/// |exponential(x) - e^x| <= exponential_roundings * u * e^x for -708 <= x <= 0; below -708 the result is 0.
+/// |exponential(x) - e^x| <= exponential_roundings * u * e^x for -708 <= x <= 0; below, the result is that of
+/// -708.
 ///
-/// x = m ln 2 + r with |r| <= 0.35. m ln 2 is subtracted in two parts, of which the first is exact; what r loses is
-/// below u/4. The Taylor polynomial of degree 13 leaves 0.35^14 / 14! / e^-0.35 < u/20. Horner's rule with fused
-/// or unfused steps ends in 1 + r * q, |r q| <= 0.42: its last steps cost at most u + 2 * 0.42 u + (0.42)^2 u ... < 2.5 u
-/// relatively to e^r >= 0.70, so below 3.6 u. Scaling by 2^m is exact.
+/// x = m ln 2 + r with |r| <= 0.35. m ln 2 is subtracted in two parts, of which the first is exact; what r
+/// loses is below u/4. The Taylor polynomial of degree 13 leaves 0.35^14 / 14! / e^-0.35 < u/20. Horner's
+/// rule with fused or unfused steps ends in 1 + r * q, |r q| <= 0.42: its last steps cost at most u + 2 *
+/// 0.42 u + (0.42)^2 u ... < 2.5 u relatively to e^r >= 0.70, so below 3.6 u. Scaling by 2^m is exact.
 inline constexpr double exponential_roundings = 4;
 
 inline double exponential(double x) {
@@ -43,12 +44,12 @@ inline double exponential(double x) {
   p = p * r + 1;
   // shifted holds m in its low bits; moved to the exponent field they multiply by 2^m.
   const auto exponent = std::bit_cast<std::uint64_t>(shifted) << 52;
-  const double power = std::bit_cast<double>(std::bit_cast<std::uint64_t>(p) + exponent);
-  return x < -708.0 ? 0.0 : power;
+  return std::bit_cast<double>(std::bit_cast<std::uint64_t>(p) + exponent);
 }
 
 /// values[i] = exp(values[i] - maximum), values[i] <= maximum. One rounding more, of the difference.
 inline void exponential_below(double* values, Index count, double maximum) {
+#pragma omp simd
   for (Index i = 0; i < count; ++i) values[i] = exponential(values[i] - maximum);
 }
 

@@ -1,8 +1,9 @@
 // Walks the monomial tree over a tile of points and hands out the features block by block.
 //
-// An n x r matrix of features never exists, nor does a tile x r one: the children of a block of monomials are a range
-// again, so the walk goes down the tree with one short buffer per degree and calls `visit` for each block it forms.
-// Blocks depend on the index set alone, so the numbers formed from a block don't depend on memory, ranks or threads.
+// An n x r matrix of features never exists, nor does a tile x r one: the children of a block of monomials are
+// a range again, so the walk goes down the tree with one short buffer per degree and calls `visit` for each
+// block it forms. Blocks depend on the index set alone, so the numbers formed from a block don't depend on
+// memory, ranks or threads.
 //
 //   points     (d, b)   one coordinate per row: a feature is a row of products over the tile's b points
 //   features   (block, b)
@@ -27,8 +28,8 @@ class FeatureWalk {
     for (Matrix& level : levels_) level.resize(monomial_block, max_points);
   }
 
-  /// Calls visit(degree, range, features) for every block of monomials up to total degree `degree`; features(a -
-  /// range.begin, i) is monomial a of point i. Parents come before children. Cost: b r products.
+  /// Calls visit(degree, range, features) for every block of monomials up to total degree `degree`;
+  /// features(a - range.begin, i) is monomial a of point i. Parents come before children. Cost: b r products.
   template <class Visit>
   void operator()(const ConstTile& points, Index degree, Visit visit) {
     levels_[0].row(0).head(points.cols()).setOnes();
@@ -50,8 +51,9 @@ class FeatureWalk {
     for (Index begin = children.begin; begin < children.end; begin += monomial_block) {
       const Range range{begin, std::min(children.end, begin + monomial_block)};
       for (Index a = range.begin; a < range.end; ++a)
-        here.row(a - range.begin).head(b) =
-            above.row(monomials_.parent(a) - parents.begin).head(b).cwiseProduct(points.row(monomials_.axis(a)));
+        here.row(a - range.begin).head(b) = above.row(monomials_.parent(a) - parents.begin)
+                                                .head(b)
+                                                .cwiseProduct(points.row(monomials_.axis(a)));
       visit(level, range, block(level, range, b));
       if (level < degree) descend(points, range, level + 1, degree, visit);
     }
@@ -61,7 +63,8 @@ class FeatureWalk {
   std::vector<Matrix> levels_;  // one buffer per degree
 };
 
-/// How many blocks the walk forms at each degree, (g + 1): what a sum over the monomials of a degree goes through.
+/// How many blocks the walk forms at each degree, (g + 1): what a sum over the monomials of a degree goes
+/// through.
 inline std::vector<Index> blocks_per_degree(const Monomials& monomials) {
   std::vector<Index> blocks(static_cast<std::size_t>(monomials.degree()) + 1, 0);
   FeatureWalk walk(monomials, 0);

@@ -37,7 +37,9 @@ void FixedPointSums::add(Index first, const double* terms, Index count) {
   }
 }
 
-void FixedPointSums::grow(Index size) { words_.resize(static_cast<std::size_t>(2 * size), 0); }
+void FixedPointSums::grow(Index size) {
+  words_.resize(static_cast<std::size_t>(2 * size), 0);
+}
 
 double FixedPointSums::operator[](Index index) const {
   const std::int64_t* word = words_.data() + 2 * index;
@@ -57,7 +59,8 @@ void ExactSums::add(Index index, long double term) {
 }
 
 long double ExactSums::mean(Index index, double count) const {
-  std::vector<std::int64_t> carried(digits_.begin() + index * digits_each, digits_.begin() + (index + 1) * digits_each);
+  std::vector<std::int64_t> carried(digits_.begin() + index * digits_each,
+                                    digits_.begin() + (index + 1) * digits_each);
   bool negative = false;
   const auto carry = [&] {
     for (std::size_t i = 0; i + 1 < carried.size(); ++i) {

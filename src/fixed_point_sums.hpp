@@ -1,8 +1,9 @@
-// Sums that don't depend on the order of their terms: what makes results the same bits at any number of ranks.
+// Sums that don't depend on the order of their terms: what makes results the same bits at any number of
+// ranks.
 //
-// Floating-point addition is not associative, so MPI_SUM over doubles gives other bits at other rank counts. Integer
-// addition is. Both sums here round each term once, to a quantum fixed beforehand, and then only add integers: over
-// tiles, threads, ranks and resumed runs alike, in any order, by any allreduce algorithm.
+// Floating-point addition is not associative, so MPI_SUM over doubles gives other bits at other rank counts.
+// Integer addition is. Both sums here round each term once, to a quantum fixed beforehand, and then only add
+// integers: over tiles, threads, ranks and resumed runs alike, in any order, by any allreduce algorithm.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,8 @@ namespace kronattn {
 
 /// Many sums with one known bound: two 64-bit words each, quantum 2^-80 of the bound.
 ///
-/// A term x is split as x = high * 2^(L-50) + low * 2^(L-80) + rest, where 2^L >= bound. The high words stay below
-/// 2^50 in sum, the low ones grow by at most 2^29 a term, so 2^33 terms fit.
+/// A term x is split as x = high * 2^(L-50) + low * 2^(L-80) + rest, where 2^L >= bound. The high words stay
+/// below 2^50 in sum, the low ones grow by at most 2^29 a term, so 2^33 terms fit.
 class FixedPointSums {
  public:
   FixedPointSums() = default;
@@ -46,8 +47,8 @@ class FixedPointSums {
   std::vector<std::int64_t> words_;
 };
 
-/// A few sums of any doubles (or of short sums of them), exact: each is a long integer over the whole range of double,
-/// in digits of 32 bits. For sums whose bound is not known beforehand. At most 2^30 terms each.
+/// A few sums of any doubles (or of short sums of them), exact: each is a long integer over the whole range
+/// of double, in digits of 32 bits. For sums whose bound is not known beforehand. At most 2^30 terms each.
 class ExactSums {
  public:
   ExactSums() = default;
@@ -62,7 +63,8 @@ class ExactSums {
   std::vector<std::int64_t>& digits() { return digits_; }
   const std::vector<std::int64_t>& digits() const { return digits_; }
 
-  /// Sum `index` over a positive count, correct up to 2 roundings; long double because a sum may exceed double.
+  /// Sum `index` over a positive count, correct up to 2 roundings; long double because a sum may exceed
+  /// double.
   long double mean(Index index, double count) const;
 
  private:

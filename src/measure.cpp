@@ -25,7 +25,9 @@ double hoelder_norm(const double* x, Index d, Index k) {
   return largest * root * (1 + 4 * gamma(static_cast<double>(d + 2 * k + 8)));
 }
 
-double down_from(long double x) { return static_cast<double>(x); }
+double down_from(long double x) {
+  return static_cast<double>(x);
+}
 
 /// The next double above, for bounds that were computed in long double.
 double up_from(long double x) {
@@ -101,8 +103,8 @@ double largest_value(const ModeMeasurement& mode) {
 }
 
 double paper_score_bound(const HeadMeasurement& head, const ProblemShape& shape) {
-  long double bound = std::abs(static_cast<long double>(shape.scale)) * static_cast<long double>(shape.width) *
-                      head.queries.largest.maxCoeff();
+  long double bound = std::abs(static_cast<long double>(shape.scale)) *
+                      static_cast<long double>(shape.width) * head.queries.largest.maxCoeff();
   for (const ModeMeasurement& mode : head.modes) bound *= mode.key_max.maxCoeff();
   return static_cast<double>(bound);
 }

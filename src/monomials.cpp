@@ -8,7 +8,8 @@ namespace kronattn {
 
 double binomial(double n, double k) {
   long double product = 1;
-  for (double i = 1; i <= k; ++i) product = product * static_cast<long double>(n - k + i) / static_cast<long double>(i);
+  for (double i = 1; i <= k; ++i)
+    product = product * static_cast<long double>(n - k + i) / static_cast<long double>(i);
   return static_cast<double>(product < 1e18L ? std::round(product) : product);
 }
 
@@ -28,7 +29,8 @@ Monomials Monomials::of_total_degree(Index variables, Index degree) {
 }
 
 void Monomials::append(Index parent, Index axis) {
-  power_.push_back(axis == axis_[static_cast<std::size_t>(parent)] ? power_[static_cast<std::size_t>(parent)] + 1 : 1);
+  power_.push_back(
+      axis == axis_[static_cast<std::size_t>(parent)] ? power_[static_cast<std::size_t>(parent)] + 1 : 1);
   parent_.push_back(static_cast<std::int32_t>(parent));
   axis_.push_back(static_cast<std::int32_t>(axis));
 }
@@ -36,7 +38,8 @@ void Monomials::append(Index parent, Index axis) {
 void Monomials::close_degree() {
   degree_begin_.push_back(count());
   first_child_.resize(parent_.size() + 1, static_cast<std::int32_t>(count()));
-  first_child_[static_cast<std::size_t>(degree_begin_[degree_begin_.size() - 2])] = static_cast<std::int32_t>(count());
+  first_child_[static_cast<std::size_t>(degree_begin_[degree_begin_.size() - 2])] =
+      static_cast<std::int32_t>(count());
 }
 
 std::vector<Index> Monomials::exponents(Index a) const {

@@ -1,11 +1,14 @@
 // The monomials x^a of d variables over a downward-closed index set, degree by degree.
 //
 // Three facts are all this file is about:
-//   1. x^a = x^parent(a) * x_axis(a), where parent(a) is a less one power of its last variable: r monomials, r products;
+//   1. x^a = x^parent(a) * x_axis(a), where parent(a) is a less one power of its last variable: r monomials,
+//   r products;
 //   2. <x, y>^m = sum over |a| = m of (m! / a!) x^a y^a;
-//   3. in graded order, with the children of a monomial side by side and in the order of their parents, the children
-//      of a range of monomials are again a range. So a degree is added behind the lower ones without touching them,
-//      a lower degree is a prefix, and any part of the tree is walked with a few short buffers (features.hpp).
+//   3. in graded order, with the children of a monomial side by side and in the order of their parents, the
+//   children
+//      of a range of monomials are again a range. So a degree is added behind the lower ones without touching
+//      them, a lower degree is a prefix, and any part of the tree is walked with a few short buffers
+//      (features.hpp).
 //
 //   d   variables (head width)       r   monomials       g   degree
 #pragma once
@@ -25,12 +28,12 @@ class Monomials {
   /// The set {0} of the constant alone, in d variables.
   explicit Monomials(Index variables);
 
-  /// All monomials of total degree at most g: r = C(d+g, g). Cost and memory O(r). Throws std::length_error where r
-  /// does not fit 31 bits.
+  /// All monomials of total degree at most g: r = C(d+g, g). Cost and memory O(r). Throws std::length_error
+  /// where r does not fit 31 bits.
   static Monomials of_total_degree(Index variables, Index degree);
 
-  /// Appends the monomials of the next degree for which keep(parent, axis) says yes; the caller sees to it that the
-  /// set stays downward closed. Monomials already there keep their numbers.
+  /// Appends the monomials of the next degree for which keep(parent, axis) says yes; the caller sees to it
+  /// that the set stays downward closed. Monomials already there keep their numbers.
   template <class Keep>
   void add_degree(Keep keep) {
     const Range top = of_degree(degree());
@@ -52,7 +55,8 @@ class Monomials {
   }
   /// The children of the monomials in `range` (all of one degree): a range of the next degree.
   Range children(Range range) const {
-    return {first_child_[static_cast<std::size_t>(range.begin)], first_child_[static_cast<std::size_t>(range.end)]};
+    return {first_child_[static_cast<std::size_t>(range.begin)],
+            first_child_[static_cast<std::size_t>(range.end)]};
   }
 
   Index parent(Index a) const { return parent_[static_cast<std::size_t>(a)]; }

@@ -8,8 +8,11 @@ namespace kronattn {
 
 namespace {
 
-/// Uniform in [0, 1), from the upper 53 bits: the same on every platform, unlike the standard's distributions.
-double uniform(std::mt19937_64& generator) { return static_cast<double>(generator() >> 11) * 0x1p-53; }
+/// Uniform in [0, 1), from the upper 53 bits: the same on every platform, unlike the standard's
+/// distributions.
+double uniform(std::mt19937_64& generator) {
+  return static_cast<double>(generator() >> 11) * 0x1p-53;
+}
 
 /// Box and Muller.
 double normal(std::mt19937_64& generator) {
@@ -36,11 +39,11 @@ double entry(Distribution distribution, double bound, std::mt19937_64& generator
 
 }  // namespace
 
-Matrix random_block(Distribution distribution, double bound, std::uint64_t seed, Index dataset, Index head, Index block,
-                    Index rows, Index width) {
-  std::seed_seq sequence{static_cast<std::uint32_t>(seed),  static_cast<std::uint32_t>(seed >> 32),
+Matrix random_block(Distribution distribution, double bound, std::uint64_t seed, Index dataset, Index head,
+                    Index block, Index rows, Index width) {
+  std::seed_seq sequence{static_cast<std::uint32_t>(seed),    static_cast<std::uint32_t>(seed >> 32),
                          static_cast<std::uint32_t>(dataset), static_cast<std::uint32_t>(head),
-                         static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32)};
+                         static_cast<std::uint32_t>(block),   static_cast<std::uint32_t>(block >> 32)};
   std::mt19937_64 generator(sequence);
   Matrix data(rows, width);
   for (Index i = 0; i < rows; ++i) {

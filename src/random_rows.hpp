@@ -18,7 +18,7 @@ enum class Distribution {
 inline constexpr Index random_block_rows = 1024;
 
 /// Block `block` of dataset `dataset` of head `head`: (rows, width), rows <= random_block_rows.
-Matrix random_block(Distribution distribution, double bound, std::uint64_t seed, Index dataset, Index head, Index block,
-                    Index rows, Index width);
+Matrix random_block(Distribution distribution, double bound, std::uint64_t seed, Index dataset, Index head,
+                    Index block, Index rows, Index width);
 
 }  // namespace kronattn

@@ -1,7 +1,7 @@
 // Rows are worked on in tiles, and tiles are cut by global row number.
 //
-// A tile is the unit of everything that could change a bit: whoever computes a tile, with how many ranks or threads,
-// computes the same numbers. Ranks own whole tiles, contiguous and as even as whole tiles allow.
+// A tile is the unit of everything that could change a bit: whoever computes a tile, with how many ranks or
+// threads, computes the same numbers. Ranks own whole tiles, contiguous and as even as whole tiles allow.
 #pragma once
 
 #include <algorithm>
@@ -16,10 +16,15 @@ inline constexpr Index key_tile_rows = 512;
 /// Query rows that are evaluated together by the polynomial method.
 inline constexpr Index query_tile_rows = 128;
 
-/// Query rows that the exact method holds together: fewer at order 3 and up, where a row alone is work enough.
-constexpr Index exact_query_tile_rows(Index order) { return order == 2 ? 64 : 8; }
+/// Query rows that the exact method holds together: fewer at order 3 and up, where a row alone is work
+/// enough.
+constexpr Index exact_query_tile_rows(Index order) {
+  return order == 2 ? 64 : 8;
+}
 
-inline Index tile_count(Index rows, Index tile_rows) { return (rows + tile_rows - 1) / tile_rows; }
+inline Index tile_count(Index rows, Index tile_rows) {
+  return (rows + tile_rows - 1) / tile_rows;
+}
 
 /// The rows of tile `tile`; the last one may be short.
 inline Range tile_range(Index tile, Index rows, Index tile_rows) {

@@ -15,10 +15,12 @@ using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowM
 using Tile = Eigen::Ref<Matrix, 0, Eigen::OuterStride<>>;
 using ConstTile = Eigen::Ref<const Matrix, 0, Eigen::OuterStride<>>;
 
-/// Half the distance from 1 to the next double: every operation is exact up to a factor 1 + delta, |delta| <= u.
+/// Half the distance from 1 to the next double: every operation is exact up to a factor 1 + delta, |delta| <=
+/// u.
 inline constexpr double unit_roundoff = 0x1p-53;
 
-/// gamma_n = n u / (1 - n u): what n roundings in a row can add, relatively (Higham). Infinite where the bound ends.
+/// gamma_n = n u / (1 - n u): what n roundings in a row can add, relatively (Higham). Infinite where the
+/// bound ends.
 inline double gamma(double roundings) {
   const double product = roundings * unit_roundoff;
   return product < 0.5 ? product / (1 - product) * (1 + 4 * unit_roundoff) : HUGE_VAL;

@@ -7,6 +7,7 @@ computes with the definition written out in extended precision. The binary's pat
 
     n queries   n_m rows of mode m   N = n_1 n_2 ... key tuples   d width   d_v value columns   k order
 """
+import concurrent.futures
 import json
 import math
 import os
@@ -55,6 +56,12 @@ def run(*arguments, ranks=1, threads=None, env=None, cwd=None, timeout=120):
         stdout, stderr = process.communicate()
         raise AssertionError(f"no end after {timeout} s: {' '.join(command)}\n{stdout}{stderr}") from None
     return Outcome(process.returncode, stdout, stderr)
+
+
+def side_by_side(runs):
+    """The outcomes of many runs, [(arguments, ranks)], several at a time: starting and failing is mostly waiting."""
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        return list(pool.map(lambda one: run(*one[0], ranks=one[1], threads=1), runs))
 
 
 def failure_lines(stderr):
@@ -170,7 +177,7 @@ def read_result(path):
 # ---- the truth
 
 def tuple_products(modes):
-    """Row (j_1, ..., j_{k-1}) of the result, (N, columns), is the entrywise product of the modes' rows j_1, ..., j_{k-1}."""
+    """(N, columns): for each key tuple the entrywise product of the modes' rows it names."""
     products = modes[0]
     for mode in modes[1:]:
         products = (products[:, None, :] * mode[None, :, :]).reshape(-1, mode.shape[1])

@@ -34,7 +34,8 @@ bool CommandLine::parse(const std::vector<std::string>& arguments) {
   all.add(options_);
   try {
     const int style = po::command_line_style::default_style & ~po::command_line_style::allow_guessing;
-    po::store(po::command_line_parser(arguments).options(all).positional(positions).style(style).run(), values_);
+    po::store(po::command_line_parser(arguments).options(all).positional(positions).style(style).run(),
+              values_);
     po::notify(values_);
   } catch (const po::error& error) {
     complain(std::string(error.what()) + "; see kronattn " + command_ + " --help");
@@ -64,7 +65,8 @@ std::size_t CommandLine::choice(const std::string& name, const std::vector<std::
   const auto found = std::find(choices.begin(), choices.end(), text(name));
   if (found == choices.end()) {
     std::string list;
-    for (const std::string& one : choices) list += (list.empty() ? "" : one == choices.back() ? " or " : ", ") + one;
+    for (const std::string& one : choices)
+      list += (list.empty() ? "" : one == choices.back() ? " or " : ", ") + one;
     complain("--" + name + " is " + text(name) + "; need " + list);
   }
   return static_cast<std::size_t>(found - choices.begin());

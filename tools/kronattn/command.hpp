@@ -23,11 +23,18 @@ class UsageError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// A result that verify found wrong, on all ranks: exit code 3.
+class WrongResult : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 /// The options of one subcommand, and what was given.
 class CommandLine {
  public:
   /// `files`: names of the positional arguments, all of them needed.
-  CommandLine(std::string command, std::string description, std::vector<std::string> files, std::string example);
+  CommandLine(std::string command, std::string description, std::vector<std::string> files,
+              std::string example);
 
   boost::program_options::options_description_easy_init add() { return options_.add_options(); }
 

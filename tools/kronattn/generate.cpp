@@ -27,35 +27,38 @@ std::vector<Index> key_rows(const CommandLine& line, Index modes) {
     } catch (const std::exception&) {
     }
     if (used != item.size() || length < 1)
-      line.complain("--key-rows is " + line.text("key-rows") + "; need whole numbers above 0, as in 1000,2000");
+      line.complain("--key-rows is " + line.text("key-rows") +
+                    "; need whole numbers above 0, as in 1000,2000");
     rows.push_back(length);
   }
   if (static_cast<Index>(rows.size()) != modes)
-    line.complain("--key-rows names " + std::to_string(rows.size()) + " lengths; order " + std::to_string(modes + 1) +
-                  " needs " + std::to_string(modes));
+    line.complain("--key-rows names " + std::to_string(rows.size()) + " lengths; order " +
+                  std::to_string(modes + 1) + " needs " + std::to_string(modes));
   return rows;
 }
 
 }  // namespace
 
 ExitCode run_generate(const Session& session, const std::vector<std::string>& arguments) {
-  CommandLine line("generate", "Writes a problem file: Q, K1, V1, ... with the same entries for the same seed at any number of ranks.",
-                   {},
-                   "  mpirun -n 2 kronattn generate --order 3 --rows 100000 --width 8 -o problem.h5");
+  CommandLine line(
+      "generate",
+      "Writes a problem file: Q, K1, V1, ... with the same entries for the same seed at any number of ranks.",
+      {}, "  mpirun -n 2 kronattn generate --order 3 --rows 100000 --width 8 -o problem.h5");
   line.add()("order", po::value<Index>()->default_value(2), "order k: one query and k-1 key/value modes")  //
-      ("rows", po::value<Index>(), "rows of Q, and of each mode unless --key-rows is given")              //
-      ("width", po::value<Index>(), "width d of queries and keys")                                        //
-      ("key-rows", po::value<std::string>(), "rows of each mode, N1,N2,...")                              //
-      ("value-width", po::value<Index>(), "columns of the values (default: the width)")                   //
-      ("heads", po::value<Index>(), "independent heads; datasets are then (heads, rows, width)")          //
-      ("bound", po::value<double>()->default_value(1, "1"), "entries of Q and K lie in [-B, B]")          //
+      ("rows", po::value<Index>(), "rows of Q, and of each mode unless --key-rows is given")               //
+      ("width", po::value<Index>(), "width d of queries and keys")                                         //
+      ("key-rows", po::value<std::string>(), "rows of each mode, N1,N2,...")                               //
+      ("value-width", po::value<Index>(), "columns of the values (default: the width)")                    //
+      ("heads", po::value<Index>(), "independent heads; datasets are then (heads, rows, width)")           //
+      ("bound", po::value<double>()->default_value(1, "1"), "entries of Q and K lie in [-B, B]")           //
       ("distribution", po::value<std::string>()->default_value("uniform"),
-       "uniform: entries in [-B, B]; gaussian: deviation B/3, cut at B; sphere: rows of norm B; positive: entries in [0, B]")  //
+       "uniform: entries in [-B, B]; gaussian: deviation B/3, cut at B; sphere: rows of norm B; positive: "
+       "entries in [0, B]")  //
       ("values", po::value<std::string>()->default_value("signal"),
        "signal: V[j,c] = K[j, c mod d] / B, so that the output says something; uniform: in [-1, 1]")  //
-      ("seed", po::value<std::uint64_t>()->default_value(1), "another seed, another problem")        //
-      ("precision", po::value<std::string>()->default_value("double"), "double or single")           //
-      ("output,o", po::value<std::string>(), "file to write")                                        //
+      ("seed", po::value<std::uint64_t>()->default_value(1), "another seed, another problem")         //
+      ("precision", po::value<std::string>()->default_value("double"), "double or single")            //
+      ("output,o", po::value<std::string>(), "file to write")                                         //
       ("overwrite", po::bool_switch(), "replace the file if it exists");
   if (!line.parse(arguments)) {
     if (session.comm.root()) std::cout << line.help();

@@ -69,6 +69,8 @@ ExitCode run(const std::vector<std::string>& arguments) {
     return dispatch({comm, since_init}, arguments);
   } catch (const UsageError& error) {
     return report_together(comm, error, usage);
+  } catch (const WrongResult& error) {
+    return report_together(comm, error, wrong_result);
   } catch (const AgreedFailure& error) {
     return report_together(comm, error, failed);
   } catch (const std::exception& error) {

@@ -20,7 +20,8 @@ Wishes read_wishes(const CommandLine& line) {
   wishes.method = static_cast<Method>(line.choice("method", {"auto", "polynomial", "exact"}));
   if (line.given("degree")) {
     wishes.degree = line.integer("degree", 0);
-    if (wishes.method == Method::exact) line.complain("--degree goes with --method polynomial or auto, not exact");
+    if (wishes.method == Method::exact)
+      line.complain("--degree goes with --method polynomial or auto, not exact");
   }
   if (line.given("epsilon") || !wishes.degree) {
     wishes.epsilon = line.number("epsilon");
@@ -37,24 +38,26 @@ Wishes read_wishes(const CommandLine& line) {
 
 ExitCode run_solve(const Session& session, const std::vector<std::string>& arguments) {
   const Communicator& comm = session.comm;
-  CommandLine line("solve",
-                   "Solves a problem file (HDF5: Q, K1, V1, ..., Kk-1, Vk-1; order 2 may say K, V) and writes O,\n"
-                   "log_normalizer and error_bound. The result appears under its name only when it is complete.",
-                   {"problem"}, "  mpirun -n 4 kronattn solve problem.h5 -o result.h5 --epsilon 1e-6");
+  CommandLine line(
+      "solve",
+      "Solves a problem file (HDF5: Q, K1, V1, ..., Kk-1, Vk-1; order 2 may say K, V) and writes O,\n"
+      "log_normalizer and error_bound. The result appears under its name only when it is complete.",
+      {"problem"}, "  mpirun -n 4 kronattn solve problem.h5 -o result.h5 --epsilon 1e-6");
   line.add()("output,o", po::value<std::string>(), "result file to write")  //
       ("epsilon", po::value<double>()->default_value(1e-6, "1e-6"),
        "the promise: |O - exact| <= epsilon * max|V1| * ... * max|Vk-1| for every entry, 0 < epsilon < 1")  //
       ("method", po::value<std::string>()->default_value("auto"),
-       "auto: the cheapest way that keeps the promise; polynomial: near-linear time, or fail; exact: all key tuples")  //
+       "auto: the cheapest way that keeps the promise; polynomial: near-linear time, or fail; exact: all key "
+       "tuples")  //
       ("degree", po::value<Index>(),
-       "use exactly this total degree; without --epsilon no promise is asked and the bound is reported")     //
-      ("scale", po::value<double>(), "of the scores (default: the file's attribute scale, else 1/width)")    //
-      ("precision", po::value<std::string>()->default_value("auto"), "of the arithmetic: auto or double")    //
-      ("output-precision", po::value<std::string>(), "of O: double or single (default: the type of Q)")      //
+       "use exactly this total degree; without --epsilon no promise is asked and the bound is reported")   //
+      ("scale", po::value<double>(), "of the scores (default: the file's attribute scale, else 1/width)")  //
+      ("precision", po::value<std::string>()->default_value("auto"), "of the arithmetic: auto or double")  //
+      ("output-precision", po::value<std::string>(), "of O: double or single (default: the type of Q)")    //
       ("threads", po::value<Index>(),
        "threads per rank (default: OMP_NUM_THREADS, else this rank's share of the cores)")  //
-      ("report", po::value<std::string>(), "write the JSON report to this file too")         //
-      ("overwrite", po::bool_switch(), "replace the result if it exists")                    //
+      ("report", po::value<std::string>(), "write the JSON report to this file too")        //
+      ("overwrite", po::bool_switch(), "replace the result if it exists")                   //
       ("quiet", po::bool_switch(), "no summary");
   if (!line.parse(arguments)) {
     if (comm.root()) std::cout << line.help();

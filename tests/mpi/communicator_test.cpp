@@ -1,0 +1,48 @@
+#include "communicator.hpp"
+
+#include "mpi_main.hpp"
+
+namespace kronattn {
+namespace {
+
+TEST(Communicator, SumsAndExtremesAreOverAllRanks) {
+  const Communicator comm;
+  const std::int64_t p = comm.size();
+  std::vector<std::int64_t> values = {comm.rank(), 1, -(std::int64_t{1} << 50)};
+  comm.sum(values);
+  EXPECT_EQ(values, (std::vector<std::int64_t>{p * (p - 1) / 2, p, -p * (std::int64_t{1} << 50)}));
+  EXPECT_EQ(comm.bytes_reduced(), 24);
+  EXPECT_EQ(comm.max(comm.rank()), static_cast<double>(p - 1));
+  EXPECT_EQ(comm.min(comm.rank()), 0);
+  EXPECT_EQ(comm.add(2.0), 2.0 * static_cast<double>(p));
+  EXPECT_EQ(comm.broadcast("from " + std::to_string(comm.rank()), comm.size() - 1),
+            "from " + std::to_string(p - 1));
+  EXPECT_EQ(comm.hosts(), 1);
+  EXPECT_EQ(comm.ranks_on_host(), comm.size());
+}
+
+TEST(Communicator, AFailureOfOneRankIsEveryRanksInTheSameWords) {
+  const Communicator comm;
+  for (int bad = 0; bad < comm.size(); ++bad) {
+    try {
+      comm.together([&] {
+        if (comm.rank() >= bad) throw std::runtime_error("rank " + std::to_string(comm.rank()));
+      });
+      FAIL() << "nothing was thrown";
+    } catch (const AgreedFailure& failure) {
+      EXPECT_EQ(std::string(failure.what()), "rank " + std::to_string(bad));
+    }
+  }
+  EXPECT_NO_THROW(comm.together([] {}));
+}
+
+TEST(Communicator, EmptyMessagesAreMessagesToo) {
+  const Communicator comm;
+  EXPECT_EQ(comm.broadcast("", 0), "");
+  std::vector<std::int64_t> none;
+  comm.sum(none);
+  EXPECT_THROW(comm.together([] { throw std::runtime_error(""); }), AgreedFailure);
+}
+
+}  // namespace
+}  // namespace kronattn

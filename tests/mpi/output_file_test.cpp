@@ -1,0 +1,159 @@
+#include "output_file.hpp"
+
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "mpi_main.hpp"
+#include "tiles.hpp"
+
+namespace kronattn {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A folder that all ranks share and rank 0 removes.
+class Scratch {
+ public:
+  explicit Scratch(const Communicator& comm) : comm_(comm) {
+    std::string path;
+    if (comm.root()) {
+      path = (fs::temp_directory_path() / ("kronattn_test_" + std::to_string(getpid()))).string();
+      fs::create_directory(path);
+    }
+    path_ = comm.broadcast(path, 0);
+  }
+  ~Scratch() {
+    comm_.add(0);
+    if (comm_.root()) fs::remove_all(path_);
+  }
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+  Index files() const {
+    comm_.add(0);
+    const auto count = std::distance(fs::directory_iterator(path_), fs::directory_iterator());
+    comm_.add(0);
+    return count;
+  }
+
+ private:
+  const Communicator& comm_;
+  std::string path_;
+};
+
+const std::vector<DatasetPlan> datasets = {{"table", {2, 9, 3}, Precision::double_precision, true},
+                                           {"column", {9}, Precision::single_precision, false},
+                                           {"none", {0, 4}, Precision::double_precision, false}};
+
+double entry(Index head, Index row, Index column) {
+  return static_cast<double>(100 * head + 10 * row + column) + 0.125;
+}
+
+void write_share(const Communicator& comm, OutputFile& file) {
+  const Range mine = share(9, comm.size(), comm.rank());
+  for (Index head = 0; head < 2; ++head) {
+    Matrix rows(mine.size(), 3);
+    for (Index i = 0; i < mine.size(); ++i)
+      for (Index c = 0; c < 3; ++c) rows(i, c) = entry(head, mine.begin + i, c);
+    file.write(0, head, mine, rows.data());
+  }
+  const Vector column = Vector::LinSpaced(9, 0, 2).segment(mine.begin, mine.size());
+  file.write(1, 0, mine, column.data());
+}
+
+TEST(OutputFile, HasEveryRanksRowsInTheirPlaces) {
+  const Communicator comm;
+  const Scratch scratch(comm);
+  {
+    OutputFile file(comm, scratch / "out.h5", datasets, false);
+    write_share(comm, file);
+    file.check_written();
+    EXPECT_FALSE(fs::exists(scratch / "out.h5"));
+    file.commit({{"text", std::string("words")}, {"number", 2.5}, {"complete", 1}});
+  }
+  EXPECT_EQ(scratch.files(), 1);
+  const h5::Handle file = h5::open_file(scratch / "out.h5", h5::Access::read);
+  EXPECT_EQ(h5::text_attribute(file, "text"), "words");
+  EXPECT_EQ(h5::number_attribute(file, "number"), 2.5);
+  EXPECT_EQ(h5::number_attribute(file, "complete"), 1);
+  EXPECT_FALSE(h5::number_attribute(file, "text"));
+  for (Index head = 0; head < 2; ++head) {
+    Matrix rows(9, 3);
+    ASSERT_TRUE(
+        h5::read_rows(h5::open_dataset(file, "table"), true, head, {0, 9}, H5T_NATIVE_DOUBLE, rows.data()));
+    for (Index i = 0; i < 9; ++i)
+      for (Index c = 0; c < 3; ++c) EXPECT_EQ(rows(i, c), entry(head, i, c));
+  }
+  float column[9];
+  ASSERT_TRUE(h5::read_rows(h5::open_dataset(file, "column"), false, 0, {0, 9}, H5T_NATIVE_FLOAT, column));
+  EXPECT_EQ(column[8], 2.0f);
+  EXPECT_EQ(column[1], 0.25f);
+}
+
+TEST(OutputFile, LeavesNothingWhenItIsGivenUp) {
+  const Communicator comm;
+  const Scratch scratch(comm);
+  {
+    OutputFile file(comm, scratch / "out.h5", datasets, false);
+    write_share(comm, file);
+    EXPECT_EQ(scratch.files(), 1);
+  }
+  EXPECT_EQ(scratch.files(), 0);
+}
+
+TEST(OutputFile, ReplacesAnOldFileOnlyIfItMayAndOnlyAtTheEnd) {
+  const Communicator comm;
+  const Scratch scratch(comm);
+  const auto write = [&](bool overwrite, double mark) {
+    OutputFile file(comm, scratch / "out.h5", datasets, overwrite);
+    write_share(comm, file);
+    file.check_written();
+    file.commit({{"mark", mark}});
+  };
+  const auto mark = [&] {
+    comm.add(0);
+    return h5::number_attribute(h5::open_file(scratch / "out.h5", h5::Access::read), "mark");
+  };
+  write(false, 1);
+  EXPECT_THROW(write(false, 2), AgreedFailure);  // another run was faster
+  EXPECT_EQ(mark(), 1);
+  write(true, 3);
+  EXPECT_EQ(mark(), 3);
+  EXPECT_EQ(scratch.files(), 1);
+}
+
+TEST(OutputFile, NoticesRowsThatDidNotReachTheDisk) {
+  const Communicator comm;
+  const Scratch scratch(comm);
+  OutputFile file(comm, scratch / "out.h5", datasets, false);
+  write_share(comm, file);
+  Matrix other = Matrix::Constant(1, 3, -1);
+  comm.add(0);
+  if (comm.root()) {
+    // Somebody else writes over a row that this rank has written.
+    for (const auto& found : fs::directory_iterator(fs::path(scratch / "x").parent_path())) {
+      const h5::Handle raw = h5::open_file(found.path().string(), h5::Access::write);
+      ASSERT_TRUE(
+          h5::write_rows(h5::open_dataset(raw, "table"), true, 1, {0, 1}, H5T_NATIVE_DOUBLE, other.data()));
+    }
+  }
+  comm.add(0);
+  try {
+    file.check_written();
+    FAIL() << "the change went unnoticed";
+  } catch (const AgreedFailure& failure) {
+    EXPECT_NE(std::string(failure.what()).find("of table read back differently"), std::string::npos)
+        << failure.what();
+  }
+}
+
+TEST(CheckOutput, RefusesWhatCannotBecomeAnOutput) {
+  const Communicator comm;
+  const Scratch scratch(comm);
+  EXPECT_NO_THROW(check_output(comm, scratch / "out.h5", false, {scratch / "in.h5"}));
+  EXPECT_THROW(check_output(comm, scratch / "in.h5", true, {scratch / "in.h5"}), AgreedFailure);
+  EXPECT_THROW(check_output(comm, scratch / "", true, {}), AgreedFailure);
+  EXPECT_THROW(check_output(comm, scratch / "no/out.h5", true, {}), AgreedFailure);
+}
+
+}  // namespace
+}  // namespace kronattn

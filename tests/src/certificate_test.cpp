@@ -1,0 +1,217 @@
+// error_bound is never below the true error, on any row, and not far above it.
+#include "certificate.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+
+#include "problems.hpp"
+
+namespace kronattn {
+namespace {
+
+using testing::Problem;
+using testing::Uniform;
+
+/// A family of problems: how its entries come about.
+using Family = std::function<Problem(std::uint64_t seed, const std::vector<Index>& keys, Index width)>;
+
+Problem with_law(std::uint64_t seed, const std::vector<Index>& keys, Index width,
+                 const std::function<double()>& law) {
+  return testing::random_problem(keys, 12, width, 1 + static_cast<Index>(seed % 3), law);
+}
+
+std::map<std::string, Family> families() {
+  std::map<std::string, Family> all;
+  all["uniform"] = [](auto seed, auto& keys, Index d) {
+    return with_law(seed, keys, d, Uniform(seed, -1.2, 1.2));
+  };
+  all["gaussian"] = [](auto seed, auto& keys, Index d) {
+    std::mt19937_64 generator(seed);
+    std::normal_distribution<double> normal(0, 0.6);
+    return with_law(seed, keys, d, [&] { return normal(generator); });
+  };
+  all["shifted"] = [](auto seed, auto& keys, Index d) {
+    return with_law(seed, keys, d, Uniform(seed, 0.5, 1.1));
+  };
+  all["one-signed"] = [](auto seed, auto& keys, Index d) {
+    return with_law(seed, keys, d, Uniform(seed, 0, 1.4));
+  };
+  all["all rows equal"] = [](auto seed, auto& keys, Index d) {
+    Problem problem = with_law(seed, keys, d, Uniform(seed, -1, 1));
+    for (Matrix& mode : problem.keys) mode.rowwise() = Matrix(mode.row(0)).row(0);
+    problem.queries.rowwise() = Matrix(problem.queries.row(0)).row(0);
+    return problem;
+  };
+  all["a few huge rows"] = [](auto seed, auto& keys, Index d) {
+    Problem problem = with_law(seed, keys, d, Uniform(seed, -0.3, 0.3));
+    for (Matrix& mode : problem.keys) mode.row(mode.rows() / 2) *= 9;
+    problem.queries.row(3) *= 5;
+    return problem;
+  };
+  all["tiny entries"] = [](auto seed, auto& keys, Index d) {
+    Problem problem = with_law(seed, keys, d, Uniform(seed, -1e-200, 1e-200));
+    for (Matrix& mode : problem.values) mode *= 1e200;
+    return problem;
+  };
+  all["modes scaled by 1e40"] = [](auto seed, auto& keys, Index d) {
+    Problem problem = with_law(seed, keys, d, Uniform(seed, -1, 1));
+    problem.queries *= 1e-40;
+    problem.keys.back() *= 1e40;
+    return problem;
+  };
+  all["columns scaled by 1e100"] = [](auto seed, auto& keys, Index d) {
+    Problem problem = with_law(seed, keys, d, Uniform(seed, 0.2, 1));
+    problem.queries.col(0) *= 1e-100;
+    problem.keys.front().col(0) *= 1e100;
+    return problem;
+  };
+  all["values with outliers"] = [](auto seed, auto& keys, Index d) {
+    Problem problem = with_law(seed, keys, d, Uniform(seed, -1, 1));
+    for (Matrix& mode : problem.values) mode.row(mode.rows() - 1) *= 1e6;
+    return problem;
+  };
+  all["values far from zero"] = [](auto seed, auto& keys, Index d) {
+    Problem problem = with_law(seed, keys, d, Uniform(seed, -1, 1));
+    for (Matrix& mode : problem.values) mode.array() += 1e8;
+    return problem;
+  };
+  all["negative scale"] = [](auto seed, auto& keys, Index d) {
+    Problem problem = with_law(seed, keys, d, Uniform(seed, -1, 1));
+    problem.scale *= -1.7;
+    return problem;
+  };
+  return all;
+}
+
+const std::vector<std::vector<Index>> key_shapes = {{1}, {600}, {23, 31}, {8, 9, 10}, {4, 3, 5, 4}};
+
+/// Checks every row of a solved problem; returns bound / error of the rows, where there is an error.
+void check_rows(const Problem& problem, const RowOutputs& outputs, const std::string& name,
+                std::vector<double>& ratios) {
+  for (Index i = 0; i < problem.queries.rows(); ++i) {
+    const testing::Truth truth = testing::truth(problem, i);
+    const double error = testing::row_error(truth, outputs, i);
+    // The long double reference itself is good to 1e-18 relatively.
+    EXPECT_LE(error, outputs.error_bound(i) + 1e-17 * problem.promise()) << name << " row " << i;
+    EXPECT_LE(std::abs(static_cast<double>(truth.log_normalizer - outputs.log_normalizer(i))),
+              outputs.log_error(i) + 1e-17)
+        << name << " row " << i;
+    EXPECT_TRUE(std::isfinite(outputs.error_bound(i))) << name;
+    if (error > 0) ratios.push_back(outputs.error_bound(i) / error);
+  }
+}
+
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
+                   values.end());
+  return values[values.size() / 2];
+}
+
+TEST(Certificate, HoldsOnEveryRowOfEveryFamilyAndDegree) {
+  Index problems = 0;
+  for (const auto& [name, family] : families()) {
+    std::vector<double> ratios;
+    for (std::uint64_t seed = 1; seed <= 3; ++seed)
+      for (const std::vector<Index>& keys : key_shapes)
+        for (Index degree : {0, 1, 2, 3, 5, 8, 12}) {
+          const Problem problem =
+              family(seed * 1000 + static_cast<std::uint64_t>(degree), keys, 2 + degree % 3);
+          check_rows(problem, testing::solve_polynomial(problem, degree), name, ratios);
+          ++problems;
+        }
+    std::printf("%-26s bound / true error: median %9.3g, smallest %7.3f\n", name.c_str(), median(ratios),
+                *std::min_element(ratios.begin(), ratios.end()));
+  }
+  EXPECT_GE(problems, 1000);
+}
+
+TEST(Certificate, HoldsWhereOutputsAreRoundedToSingle) {
+  for (const auto& [name, family] : families())
+    for (const std::vector<Index>& keys : key_shapes) {
+      const Problem problem = family(77, keys, 3);
+      RowOutputs outputs = testing::solve_polynomial(problem, 9, Precision::single_precision);
+      outputs.output = outputs.output.cast<float>().cast<double>();
+      std::vector<double> ratios;
+      check_rows(problem, outputs, name, ratios);
+    }
+}
+
+/// Values aligned with the error of chosen rows: column c is the sign of e^s - P(s) of row c, summed over the
+/// tuples of a first key.
+Problem adversarial(Problem problem, Index degree) {
+  const ExpPolynomial polynomial =
+      chebyshev_polynomial(degree, testing::measure(problem).queries.score_bound);
+  const Index columns = 6;
+  for (Matrix& mode : problem.values) mode = Matrix::Ones(mode.rows(), columns);
+  for (Index c = 0; c < columns; ++c) {
+    Vector sums = Vector::Zero(problem.keys[0].rows());
+    testing::for_each_tuple(problem, c, [&](long double score, const std::vector<Index>& j) {
+      long double p = 0;
+      for (std::size_t m = polynomial.coefficients.size(); m-- > 0;)
+        p = p * (score / polynomial.score_bound) + polynomial.coefficients[m];
+      sums(j[0]) += static_cast<double>(std::exp(score) - p);
+    });
+    for (Index j = 0; j < sums.size(); ++j) problem.values[0](j, c) = sums(j) < 0 ? -1 : 1;
+  }
+  return problem;
+}
+
+TEST(Certificate, IsNotPaddedWhereValuesAreAlignedWithTheError) {
+  std::vector<double> order_two;
+  for (std::uint64_t seed = 1; seed <= 8; ++seed)
+    for (Index degree : {2, 3, 4, 5, 6}) {
+      for (const std::vector<Index>& keys : {std::vector<Index>{400}, {20, 20}}) {
+        const Problem problem =
+            adversarial(testing::random_problem(keys, 12, 4, 1, Uniform(seed, -1.3, 1.3)), degree);
+        const RowOutputs outputs = testing::solve_polynomial(problem, degree);
+        std::vector<double> ratios;
+        check_rows(problem, outputs, "adversarial", ratios);
+        if (keys.size() == 1)
+          for (Index i = 0; i < 6; ++i)
+            order_two.push_back(outputs.error_bound(i) /
+                                testing::row_error(testing::truth(problem, i), outputs, i));
+      }
+    }
+  const double middle = median(order_two);
+  std::printf("values aligned with the error, order 2: bound / true error: median %.3g, largest %.3g\n",
+              middle, *std::max_element(order_two.begin(), order_two.end()));
+  EXPECT_LE(middle, 4);
+}
+
+TEST(Certificate, WorstCaseOfThePlanCoversEveryRow) {
+  for (const auto& [name, family] : families())
+    for (const std::vector<Index>& keys : key_shapes)
+      for (Index degree : {1, 4, 9}) {
+        const Problem problem = family(5, keys, 3);
+        const ProblemShape shape = problem.shape();
+        const HeadMeasurement head = testing::measure(problem);
+        Wishes wishes;
+        wishes.degree = degree;
+        const Plan plan = make_plan(head, shape, problem.promise(), wishes);
+        const RowOutputs outputs = testing::solve_polynomial(problem, degree);
+        EXPECT_LE(outputs.error_bound.maxCoeff(), plan.worst_case.output) << name;
+        EXPECT_LE(outputs.log_error.maxCoeff(), plan.worst_case.log_normalizer) << name;
+        const RowBound exact = ExactCertificate(shape, Coordinates(head, shape), Precision::double_precision)
+                                   .worst_case(head.queries.box_bound);
+        const RowOutputs exact_outputs = testing::solve_exactly(problem);
+        EXPECT_LE(exact_outputs.error_bound.maxCoeff(), exact.output) << name;
+        EXPECT_LE(exact_outputs.log_error.maxCoeff(), exact.log_normalizer) << name;
+      }
+}
+
+TEST(Certificate, SaysTheRangeWhereThePolynomialIsWorthless) {
+  Problem problem = testing::random_problem({300}, 10, 3, 2, Uniform(9, -1, 1));
+  for (double scale : {40.0, 900.0, 1e5}) {
+    problem.scale = scale;
+    const RowOutputs outputs = testing::solve_polynomial(problem, 3);
+    std::vector<double> ratios;
+    check_rows(problem, outputs, "worthless", ratios);
+    EXPECT_TRUE(outputs.output.allFinite());
+    EXPECT_LE(outputs.error_bound.maxCoeff(), 2.0 + 1e-9);
+  }
+}
+
+}  // namespace
+}  // namespace kronattn

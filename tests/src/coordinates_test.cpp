@@ -1,0 +1,87 @@
+#include "coordinates.hpp"
+
+#include <gtest/gtest.h>
+
+#include "problems.hpp"
+
+namespace kronattn {
+namespace {
+
+TEST(ColumnScaling, BringsTheLargestEntryToOneHalfOrMoreExactly) {
+  for (double largest : {1.0, 0.99, 3.7, 1e-310, 4.9e-324, 1.7e308, 1e-160}) {
+    const Matrix rows = Matrix::Constant(2, 1, -largest);
+    Matrix scaled(1, 2);
+    const ColumnScaling scaling(Vector::Constant(1, largest));
+    scaling.transpose_into(rows, scaled);
+    EXPECT_GE(std::abs(scaled(0, 1)), 0.5) << largest;
+    EXPECT_LT(std::abs(scaled(0, 1)), 1.0) << largest;
+    EXPECT_EQ(std::ldexp(scaled(0, 0), scaling.exponents[0]), -largest) << largest;
+  }
+}
+
+TEST(Coordinates, KeepScoresAndBoundThem) {
+  testing::Uniform uniform(4, -1, 1);
+  testing::Problem problem = testing::random_problem({9, 11}, 7, 3, 2, uniform);
+  problem.queries.col(1) *= 1e-90;
+  problem.keys[0].col(1) *= 1e45;
+  problem.keys[1].col(1) *= 1e45;
+  problem.scale = -0.8;
+  const HeadMeasurement head = testing::measure(problem);
+  const Coordinates coordinates(head, problem.shape());
+  Matrix queries(7, 3), first(9, 3), second(11, 3);
+  coordinates.queries.scale_into(problem.queries, queries);
+  coordinates.keys[0].scale_into(problem.keys[0], first);
+  coordinates.keys[1].scale_into(problem.keys[1], second);
+  for (Index i = 0; i < 7; ++i) {
+    long double largest = 0, sum = 0;
+    testing::for_each_tuple(problem, i, [&](long double score, const std::vector<Index>& j) {
+      double scaled = 0;
+      for (Index l = 0; l < 3; ++l)
+        scaled += coordinates.weights(l) * queries(i, l) * first(j[0], l) * second(j[1], l);
+      EXPECT_NEAR(scaled, static_cast<double>(score), 1e-15);
+      largest = std::max(largest, std::abs(score));
+      sum += score;
+    });
+    double box = 0, mean = 0;
+    for (Index l = 0; l < 3; ++l) {
+      box += std::abs(queries(i, l)) * coordinates.box(l);
+      mean += queries(i, l) * coordinates.mean(l);
+    }
+    EXPECT_GE(box, largest);
+    EXPECT_LE(largest, head.queries.score_bound);
+    EXPECT_NEAR(mean, static_cast<double>(sum / 99), 1e-15);
+    EXPECT_LE(head.queries.smallest_mean, mean + 1e-15);
+  }
+}
+
+TEST(Measurement, HoelderBoundBeatsTheBoxOnRoundData) {
+  testing::Uniform uniform(5, -1, 1);
+  testing::Problem problem = testing::random_problem({200}, 200, 12, 1, uniform);
+  problem.queries.rowwise().normalize();
+  problem.keys[0].rowwise().normalize();
+  problem.scale = 1;
+  const HeadMeasurement head = testing::measure(problem);
+  EXPECT_NEAR(head.queries.score_bound, 1.0, 1e-12);
+  EXPECT_GT(head.queries.box_bound, 1.5);
+}
+
+TEST(Coordinates, RangeOfValueProductsIsTheInterval) {
+  testing::Uniform uniform(6, -1, 1);
+  testing::Problem problem = testing::random_problem({5, 6}, 1, 2, 2, uniform);
+  problem.values[0].col(1) = problem.values[0].col(1).cwiseAbs() * 3;
+  const HeadMeasurement head = testing::measure(problem);
+  const Coordinates coordinates(head, problem.shape());
+  for (Index c = 0; c < 2; ++c) {
+    double low = HUGE_VAL, high = -HUGE_VAL;
+    for (Index a = 0; a < 5; ++a)
+      for (Index b = 0; b < 6; ++b) {
+        low = std::min(low, problem.values[0](a, c) * problem.values[1](b, c));
+        high = std::max(high, problem.values[0](a, c) * problem.values[1](b, c));
+      }
+    EXPECT_NEAR(std::ldexp(coordinates.value_min(c), coordinates.value_exponent), low, 1e-14);
+    EXPECT_NEAR(std::ldexp(coordinates.value_max(c), coordinates.value_exponent), high, 1e-14);
+  }
+}
+
+}  // namespace
+}  // namespace kronattn
