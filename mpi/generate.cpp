@@ -8,57 +8,76 @@ namespace kronattn {
 
 namespace {
 
-std::vector<Index> table(const Instance& instance, Index rows, Index width) {
-  return instance.has_heads ? std::vector<Index>{instance.shape.heads, rows, width}
-                            : std::vector<Index>{rows, width};
-}
+/// Rows that are generated and written together.
+constexpr Index rows_per_write = 16 * random_block_rows;
 
-void round_to_single(Matrix& data) {
-  data = data.cast<float>().cast<double>();
+std::string part_name(Part part) {
+  if (part.kind == Part::queries) return "Q";
+  return std::string(1, part.kind == Part::keys ? 'K' : 'V').append(std::to_string(part.mode + 1));
 }
 
 }  // namespace
 
+Matrix GeneratedProblem::block(Part part, Index head, Index number) const {
+  const ProblemShape& shape = instance_.shape;
+  const Index rows = tile_range(number, Problem::rows(part), random_block_rows).size();
+  // Each dataset draws from generators of its own: 0 is Q, 2m+1 and 2m+2 are the keys and values of mode m.
+  const Index dataset = part.kind == Part::queries ? 0 : 2 * part.mode + (part.kind == Part::keys ? 1 : 2);
+  Matrix data;
+  if (part.kind != Part::values) {
+    data = random_block(instance_.distribution, instance_.bound, instance_.seed, dataset, head, number, rows,
+                        shape.width);
+  } else if (instance_.signal_values) {
+    const Matrix keys = block({Part::keys, part.mode}, head, number);
+    data.resize(rows, shape.value_width);
+    for (Index c = 0; c < shape.value_width; ++c) data.col(c) = keys.col(c % shape.width) / instance_.bound;
+  } else {
+    data = random_block(Distribution::uniform, 1, instance_.seed, dataset, head, number, rows,
+                        shape.value_width);
+  }
+  if (instance_.precision == Precision::single_precision) data = data.cast<float>().cast<double>();
+  return data;
+}
+
+Matrix GeneratedProblem::read(Part part, Index head, Range rows) {
+  Matrix data(rows.size(), columns(part));
+  for (Index number = rows.begin / random_block_rows; number * random_block_rows < rows.end; ++number) {
+    const Range whole = tile_range(number, Problem::rows(part), random_block_rows);
+    const Range wanted{std::max(rows.begin, whole.begin), std::min(rows.end, whole.end)};
+    data.middleRows(wanted.begin - rows.begin, wanted.size()) =
+        block(part, head, number).middleRows(wanted.begin - whole.begin, wanted.size());
+  }
+  return data;
+}
+
+std::string GeneratedProblem::entry_name(Part part, Index, Index row, Index column) const {
+  return part_name(part) + "[" + std::to_string(row) + "," + std::to_string(column) + "]";
+}
+
 void generate(const Communicator& comm, const Instance& instance, const std::string& path, bool overwrite) {
-  const ProblemShape& shape = instance.shape;
-  std::vector<DatasetPlan> datasets = {
-      {"Q", table(instance, shape.queries, shape.width), instance.precision, instance.has_heads}};
-  for (Index m = 0; m < shape.modes(); ++m) {
-    const Index rows = shape.keys[static_cast<std::size_t>(m)];
-    const std::string number = std::to_string(m + 1);
-    datasets.push_back(
-        {"K" + number, table(instance, rows, shape.width), instance.precision, instance.has_heads});
-    datasets.push_back(
-        {"V" + number, table(instance, rows, shape.value_width), instance.precision, instance.has_heads});
+  GeneratedProblem problem(instance);
+  std::vector<Part> parts = {{Part::queries}};
+  for (Index m = 0; m < instance.shape.modes(); ++m) {
+    parts.push_back({Part::keys, m});
+    parts.push_back({Part::values, m});
+  }
+  std::vector<DatasetPlan> datasets;
+  for (Part part : parts) {
+    std::vector<Index> shape = {problem.rows(part), problem.columns(part)};
+    if (instance.has_heads) shape.insert(shape.begin(), instance.shape.heads);
+    datasets.push_back({part_name(part), shape, instance.precision, instance.has_heads});
   }
   OutputFile file(comm, path, datasets, overwrite);
-
-  // Dataset 0 is Q; 2m+1 and 2m+2 are the keys and values of mode m.
-  const auto write_mode = [&](std::size_t dataset, Index head, Index total, bool values) {
-    const Range blocks = share(tile_count(total, random_block_rows), comm.size(), comm.rank());
-    for (Index block = blocks.begin; block < blocks.end; ++block) {
-      const Range rows = tile_range(block, total, random_block_rows);
-      Matrix data = random_block(instance.distribution, instance.bound, instance.seed,
-                                 static_cast<Index>(dataset), head, block, rows.size(), shape.width);
-      if (instance.precision == Precision::single_precision) round_to_single(data);
-      file.write(dataset, head, rows, data.data());
-      if (!values) continue;
-      Matrix value_data(rows.size(), shape.value_width);
-      if (instance.signal_values) {
-        for (Index c = 0; c < shape.value_width; ++c)
-          value_data.col(c) = data.col(c % shape.width) / instance.bound;
-      } else {
-        value_data = random_block(Distribution::uniform, 1, instance.seed, static_cast<Index>(dataset) + 1,
-                                  head, block, rows.size(), shape.value_width);
-      }
-      file.write(dataset + 1, head, rows, value_data.data());
-    }
-  };
   comm.together([&] {
-    for (Index head = 0; head < shape.heads; ++head) {
-      write_mode(0, head, shape.queries, false);
-      for (std::size_t m = 0; m < shape.keys.size(); ++m) write_mode(2 * m + 1, head, shape.keys[m], true);
-    }
+    for (Index head = 0; head < instance.shape.heads; ++head)
+      for (std::size_t dataset = 0; dataset < parts.size(); ++dataset) {
+        const Range mine =
+            share_of_rows(problem.rows(parts[dataset]), random_block_rows, comm.size(), comm.rank());
+        for (Index begin = mine.begin; begin < mine.end; begin += rows_per_write) {
+          const Range rows{begin, std::min(mine.end, begin + rows_per_write)};
+          file.write(dataset, head, rows, problem.read(parts[dataset], head, rows).data());
+        }
+      }
   });
   file.check_written();
   file.commit({{"kronattn_version", std::string(version)}});

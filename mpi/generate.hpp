@@ -6,6 +6,7 @@
 
 #include "certificate.hpp"
 #include "communicator.hpp"
+#include "problem.hpp"
 #include "random_rows.hpp"
 #include "types.hpp"
 
@@ -21,7 +22,24 @@ struct Instance {
   Precision precision = Precision::double_precision;
 };
 
-/// Collective. The same datasets at any number of ranks.
+/// The rows of an instance, made when they are asked for.
+class GeneratedProblem : public Problem {
+ public:
+  explicit GeneratedProblem(Instance instance) : instance_(std::move(instance)) {}
+
+  const ProblemShape& shape() const override { return instance_.shape; }
+  Precision precision() const override { return instance_.precision; }
+  Matrix read(Part part, Index head, Range rows) override;
+  std::string entry_name(Part part, Index head, Index row, Index column) const override;
+  std::int64_t bytes_read() const override { return 0; }
+
+ private:
+  Matrix block(Part part, Index head, Index number) const;
+
+  Instance instance_;
+};
+
+/// Collective. Writes an instance as a problem file: the same datasets at any number of ranks.
 void generate(const Communicator& comm, const Instance& instance, const std::string& path, bool overwrite);
 
 }  // namespace kronattn

@@ -46,6 +46,7 @@ void inspect(const Problem& problem, Part part, Index head, Range rows, const Ma
 
 /// Collective.
 void merge(const Communicator& comm, ModeMeasurement& mode) {
+  mode.rows = comm.sum(std::int64_t{mode.rows});
   comm.max(mode.key_max.data(), mode.key_max.size());
   mode.key_norm = comm.max(mode.key_norm);
   comm.sum(mode.key_sums.digits());

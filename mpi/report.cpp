@@ -38,6 +38,7 @@ struct Total {
       paper_rank = std::max(paper_rank, plan.paper_rank);
       score_bound = std::max(score_bound, plan.score_bound);
       mean_row_rank += plan.rank / static_cast<double>(plans.size());
+      flops += plan.flops;
     }
   }
   const char* method() const { return polynomial && exact ? "mixed" : polynomial ? "polynomial" : "exact"; }
@@ -56,15 +57,38 @@ Json number_or_null(double value) {
   return std::isfinite(value) ? Json(value) : Json(nullptr);
 }
 
+Json program_json() {
+  return {{"version", version}, {"commit", commit}, {"build", build}};
+}
+
+Json problem_json(const ProblemShape& shape, Precision precision) {
+  return {{"order", shape.order()}, {"heads", shape.heads},        {"queries", shape.queries},
+          {"keys", shape.keys},     {"width", shape.width},        {"value_width", shape.value_width},
+          {"scale", shape.scale},   {"precision", name(precision)}};
+}
+
+Json plan_json(const std::vector<Plan>& plans, const Wishes& wishes, double threads) {
+  const Total total(plans);
+  return {{"method", total.method()},
+          {"reason", plans.front().reason},
+          {"degree", total.polynomial ? Json(total.degree) : Json(nullptr)},
+          {"rank", static_cast<std::int64_t>(total.rank)},
+          {"mean_row_rank", total.mean_row_rank},
+          {"paper_rank", number_or_null(total.paper_rank)},
+          {"score_bound", number_or_null(total.score_bound)},
+          {"epsilon", wishes.epsilon ? Json(*wishes.epsilon) : Json(nullptr)},
+          {"precision", "double"},
+          {"predicted_seconds", predicted_seconds(total.flops, threads)}};
+}
+
 Json solve_report(const Communicator& comm, const Problem& problem, const ProblemMeasurement& measurement,
                   const Wishes& wishes, const SolveOutcome& outcome, const RunFacts& facts) {
   const ProblemShape& shape = problem.shape();
   const Total total(outcome.plans);
-  double aggregate_flops_done = 0, evaluate_flops_done = 0, seconds_predicted = 0;
+  double aggregate_flops_done = 0, evaluate_flops_done = 0;
   for (const Plan& plan : outcome.plans) {
     aggregate_flops_done += aggregate_flops(shape, plan.rank);
     evaluate_flops_done += evaluate_flops(shape, plan.rank);
-    seconds_predicted += predicted_seconds(plan.flops, static_cast<double>(comm.size()) * facts.threads);
   }
   double slowest[] = {outcome.seconds.read,
                       outcome.seconds.measure,
@@ -82,29 +106,16 @@ Json solve_report(const Communicator& comm, const Problem& problem, const Proble
   const auto rate = [](double flops, double seconds) {
     return flops > 0 && seconds > 0 ? Json(flops / seconds / 1e9) : Json(nullptr);
   };
-  const Json epsilon = wishes.epsilon ? Json(*wishes.epsilon) : Json(nullptr);
   const double guaranteed = measurement.promise > 0 ? outcome.largest_error_bound / measurement.promise
                                                     : outcome.largest_error_bound;
   const bool any_polynomial = total.polynomial;
   const Index exact_rows = any_polynomial ? total.exact_heads * shape.queries : 0;
 
   Json report;
-  report["kronattn"] = {{"version", version}, {"commit", commit}, {"build", build}};
-  report["problem"] = {{"order", shape.order()},   {"heads", shape.heads},
-                       {"queries", shape.queries}, {"keys", shape.keys},
-                       {"width", shape.width},     {"value_width", shape.value_width},
-                       {"scale", shape.scale},     {"precision", name(problem.precision())}};
-  report["plan"] = {{"method", total.method()},
-                    {"reason", outcome.plans.front().reason},
-                    {"degree", any_polynomial ? Json(total.degree) : Json(nullptr)},
-                    {"rank", static_cast<std::int64_t>(total.rank)},
-                    {"mean_row_rank", total.mean_row_rank},
-                    {"paper_rank", number_or_null(total.paper_rank)},
-                    {"score_bound", total.score_bound},
-                    {"epsilon", epsilon},
-                    {"precision", "double"},
-                    {"predicted_seconds", seconds_predicted}};
-  report["certificate"] = {{"epsilon", epsilon},
+  report["kronattn"] = program_json();
+  report["problem"] = problem_json(shape, problem.precision());
+  report["plan"] = plan_json(outcome.plans, wishes, static_cast<double>(comm.size()) * facts.threads);
+  report["certificate"] = {{"epsilon", report["plan"]["epsilon"]},
                            {"guaranteed_error", number_or_null(guaranteed)},
                            {"rows_recomputed_exactly", exact_rows}};
   report["run"] = {{"ranks", comm.size()},
@@ -130,9 +141,8 @@ Json solve_report(const Communicator& comm, const Problem& problem, const Proble
   return report;
 }
 
-std::string summary(const Json& report) {
-  const Json &problem = report["problem"], &plan = report["plan"], &certificate = report["certificate"],
-             &run = report["run"], &seconds = run["seconds"], &speed = run["gflops_per_second"];
+std::string plan_summary(const Json& report) {
+  const Json &problem = report["problem"], &plan = report["plan"];
   std::ostringstream out;
   out << "problem    order " << problem["order"] << ", " << problem["heads"] << " head(s), "
       << problem["queries"] << " queries, keys";
@@ -144,6 +154,14 @@ std::string summary(const Json& report) {
     out << ", degree " << plan["degree"] << ", rank " << plan["rank"]
         << " (the papers': " << text(plan["paper_rank"]) << ")";
   out << "\nbecause    " << plan["reason"].get<std::string>() << "\n";
+  return out.str();
+}
+
+std::string summary(const Json& report) {
+  const Json &certificate = report["certificate"], &run = report["run"], &seconds = run["seconds"],
+             &speed = run["gflops_per_second"];
+  std::ostringstream out;
+  out << plan_summary(report);
   out << "error      promised " << text(certificate["epsilon"]) << ", guaranteed "
       << text(certificate["guaranteed_error"]) << ", relative to max|V1| * max|V2| ...\n";
   out << "seconds    read " << text(seconds["read"]) << "  measure " << text(seconds["measure"])

@@ -45,6 +45,7 @@ ModeMeasurement::ModeMeasurement(Index width, Index value_width)
 
 void ModeMeasurement::absorb(const ConstTile& keys, const ConstTile& values, Index order) {
   const Index d = keys.cols();
+  rows += keys.rows();
   for (Index begin = 0; begin < keys.rows(); begin += key_tile_rows) {
     const Index end = std::min(keys.rows(), begin + key_tile_rows);
     std::vector<long double> sums(static_cast<std::size_t>(d), 0);
@@ -73,7 +74,7 @@ ScoreBounds::ScoreBounds(const std::vector<ModeMeasurement>& modes, const Proble
     for (Index l = 0; l < shape.width; ++l) {
       const auto column = static_cast<std::size_t>(l);
       box[column] *= modes[m].key_max(l);
-      mean[column] *= modes[m].key_sums.mean(l, static_cast<double>(shape.keys[m]));
+      mean[column] *= modes[m].key_sums.mean(l, static_cast<double>(modes[m].rows));
     }
     hoelder *= modes[m].key_norm;
   }

@@ -21,6 +21,7 @@ struct ModeMeasurement {
   /// norm.
   void absorb(const ConstTile& keys, const ConstTile& values, Index order);
 
+  Index rows = 0;               //       absorbed so far
   Vector key_max;               // (d)   max_j |K_jl|
   double key_norm = 0;          //       max_j (sum_l |K_jl|^k)^(1/k)
   ExactSums key_sums;           // (d)   sum_j K_jl
@@ -34,9 +35,9 @@ struct ScoreBounds {
   ScoreBounds(const std::vector<ModeMeasurement>& modes, const ProblemShape& shape);
 
   std::vector<long double> box;  // (d) |scale| prod_m max|K_ml|
-  std::vector<long double>
-      mean;                 // (d) scale prod_m mean(K_ml); tile sums in long double: exact to 2 roundings of
-                            //     double, relatively to box
+  /// (d) scale prod_m mean(K_ml). Tile sums are in long double: right to 2 roundings of double, relatively to
+  /// box.
+  std::vector<long double> mean;
   long double hoelder = 0;  //     |scale| prod_m max_j |K_m,j|_k
 };
 

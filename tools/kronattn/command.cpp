@@ -1,12 +1,7 @@
 #include "command.hpp"
 
-#include <omp.h>
-#include <sched.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <sstream>
@@ -16,20 +11,21 @@ namespace kronattn {
 namespace po = boost::program_options;
 
 CommandLine::CommandLine(std::string command, std::string description, std::vector<std::string> files,
-                         std::string example)
+                         std::string example, bool files_needed)
     : command_(std::move(command)),
       description_(std::move(description)),
       example_(std::move(example)),
       files_(std::move(files)),
+      files_needed_(files_needed),
       options_("Options", 100, 60) {}
 
-bool CommandLine::parse(const std::vector<std::string>& arguments) {
+bool CommandLine::parse(const std::vector<std::string>& arguments, bool print_help) {
   add()("help", po::bool_switch(), "print this page and leave");
   po::options_description all;
   po::positional_options_description positions;
   for (const std::string& file : files_) {
-    all.add_options()(file.c_str(), po::value<std::string>());
-    positions.add(file.c_str(), 1);
+    all.add_options()(file.c_str(), po::value<std::vector<std::string>>());
+    positions.add(file.c_str(), many_files_ && file == files_.back() ? -1 : 1);
   }
   all.add(options_);
   try {
@@ -40,16 +36,21 @@ bool CommandLine::parse(const std::vector<std::string>& arguments) {
   } catch (const po::error& error) {
     complain(std::string(error.what()) + "; see kronattn " + command_ + " --help");
   }
-  if (flag("help")) return false;
+  if (flag("help")) {
+    if (print_help) std::cout << help();
+    return false;
+  }
   for (const std::string& file : files_)
-    if (values_.count(file) == 0) complain("need a file: " + file + "; see kronattn " + command_ + " --help");
+    if (files_needed_ && values_.count(file) == 0)
+      complain("need a file: " + file + "; see kronattn " + command_ + " --help");
   return true;
 }
 
 std::string CommandLine::help() const {
   std::ostringstream text;
   text << "kronattn " << command_;
-  for (const std::string& file : files_) text << " " << file;
+  for (const std::string& file : files_)
+    text << (files_needed_ ? " " : " [") << file << (files_needed_ ? "" : "]");
   text << " [options]\n\n" << description_ << "\n\n" << options_ << "\nExample:\n" << example_ << "\n";
   return text.str();
 }
@@ -72,23 +73,8 @@ std::size_t CommandLine::choice(const std::string& name, const std::vector<std::
   return static_cast<std::size_t>(found - choices.begin());
 }
 
-Precision precision_of(std::size_t choice) {
-  return choice == 0 ? Precision::double_precision : Precision::single_precision;
-}
-
-int set_threads(const Communicator& comm, std::optional<Index> wanted) {
-  int threads = omp_get_max_threads();
-  if (wanted) {
-    threads = static_cast<int>(*wanted);
-  } else if (std::getenv("OMP_NUM_THREADS") == nullptr) {
-    cpu_set_t allowed;
-    CPU_ZERO(&allowed);
-    const int cores = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
-    const bool bound = cores < sysconf(_SC_NPROCESSORS_ONLN);
-    threads = std::max(1, bound ? cores : cores / comm.ranks_on_host());
-  }
-  omp_set_num_threads(threads);
-  return threads;
+Precision CommandLine::precision(const std::string& name) const {
+  return choice(name, {"double", "single"}) == 0 ? Precision::double_precision : Precision::single_precision;
 }
 
 void write_report(const Communicator& comm, const std::string& path, const Json& report) {

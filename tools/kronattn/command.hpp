@@ -32,19 +32,23 @@ class WrongResult : public std::runtime_error {
 /// The options of one subcommand, and what was given.
 class CommandLine {
  public:
-  /// `files`: names of the positional arguments, all of them needed.
+  /// `files`: names of the positional arguments; all of them are needed, unless `files_needed` is false.
   CommandLine(std::string command, std::string description, std::vector<std::string> files,
-              std::string example);
+              std::string example, bool files_needed = true);
 
   boost::program_options::options_description_easy_init add() { return options_.add_options(); }
 
-  /// Throws UsageError. False if help was asked for and nothing else is to be done.
-  bool parse(const std::vector<std::string>& arguments);
+  /// The last positional argument may be given more than once.
+  void take_many_files() { many_files_ = true; }
 
-  std::string help() const;
+  /// Throws UsageError. False if help was asked for, and printed if `print_help`: nothing else is to be done.
+  bool parse(const std::vector<std::string>& arguments, bool print_help);
 
   bool given(const std::string& name) const { return values_.count(name) > 0 && !values_[name].defaulted(); }
-  const std::string& file(const std::string& name) const { return text(name); }
+  const std::string& file(const std::string& name) const { return files(name).front(); }
+  const std::vector<std::string>& files(const std::string& name) const {
+    return values_[name].as<std::vector<std::string>>();
+  }
   const std::string& text(const std::string& name) const { return values_[name].as<std::string>(); }
   bool flag(const std::string& name) const { return values_[name].as<bool>(); }
   double number(const std::string& name) const { return values_[name].as<double>(); }
@@ -55,20 +59,19 @@ class CommandLine {
   Index integer(const std::string& name, Index smallest) const;
   /// One of the choices.
   std::size_t choice(const std::string& name, const std::vector<std::string>& choices) const;
+  Precision precision(const std::string& name) const;
 
   [[noreturn]] void complain(const std::string& what) const { throw UsageError(command_ + ": " + what); }
 
  private:
+  std::string help() const;
+
   std::string command_, description_, example_;
   std::vector<std::string> files_;
+  bool files_needed_, many_files_ = false;
   boost::program_options::options_description options_;
   boost::program_options::variables_map values_;
 };
-
-Precision precision_of(std::size_t choice);  // of {"double", "single"}
-
-/// Threads of this rank: --threads, else OMP_NUM_THREADS, else this rank's share of the cores it may run on.
-int set_threads(const Communicator& comm, std::optional<Index> wanted);
 
 /// Writes a report file, rank 0 only; throws AgreedFailure on all ranks. Collective.
 void write_report(const Communicator& comm, const std::string& path, const Json& report);
@@ -81,6 +84,8 @@ struct Session {
 
 ExitCode run_generate(const Session& session, const std::vector<std::string>& arguments);
 ExitCode run_solve(const Session& session, const std::vector<std::string>& arguments);
+ExitCode run_plan(const Session& session, const std::vector<std::string>& arguments);
+ExitCode run_info(const Session& session, const std::vector<std::string>& arguments);
 ExitCode run_verify(const Session& session, const std::vector<std::string>& arguments);
 
 }  // namespace kronattn

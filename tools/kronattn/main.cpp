@@ -25,8 +25,10 @@ or under mpirun.
 
 Commands:
   generate    write a synthetic problem
+  plan        say what solve would do, and what it would cost
   solve       solve a problem file
   verify      check a result against the definition, row by row
+  info        say what is in a problem or result file
 
   kronattn COMMAND --help     the options of a command
   kronattn --version          version, commit and build
@@ -37,8 +39,13 @@ Exit codes: 0 done and the promise kept; 1 the run or a file failed; 2 the comma
 
 ExitCode dispatch(const Session& session, const std::vector<std::string>& arguments) {
   const std::map<std::string, ExitCode (*)(const Session&, const std::vector<std::string>&)> commands = {
-      {"generate", run_generate}, {"solve", run_solve}, {"verify", run_verify}};
-  if (arguments.empty()) throw UsageError("need a command: generate, solve or verify; see kronattn --help");
+      {"generate", run_generate},
+      {"plan", run_plan},
+      {"solve", run_solve},
+      {"verify", run_verify},
+      {"info", run_info}};
+  if (arguments.empty())
+    throw UsageError("need a command: generate, plan, solve, verify or info; see kronattn --help");
   const std::string& first = arguments.front();
   if (first == "--help" || first == "--version") {
     if (arguments.size() > 1) throw UsageError(first + " takes no arguments; found " + arguments[1]);
@@ -52,7 +59,7 @@ ExitCode dispatch(const Session& session, const std::vector<std::string>& argume
   }
   const auto command = commands.find(first);
   if (command == commands.end())
-    throw UsageError("there is no command " + first + "; need generate, solve or verify");
+    throw UsageError("there is no command " + first + "; need generate, plan, solve, verify or info");
   return command->second(session, {arguments.begin() + 1, arguments.end()});
 }
 

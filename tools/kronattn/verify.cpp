@@ -4,7 +4,7 @@
 
 #include <iostream>
 
-#include "command.hpp"
+#include "shared_options.hpp"
 
 namespace kronattn {
 
@@ -33,17 +33,10 @@ ExitCode run_verify(const Session& session, const std::vector<std::string>& argu
       "with the promise. Exit code 3 if one is broken by more than the reference's own rounding.",
       {"problem", "result"}, "  mpirun -n 2 kronattn verify problem.h5 result.h5 --rows 100");
   line.add()("rows", po::value<std::string>(),
-             "rows of each head to check, evenly spread, or all (default: as many as a minute bears)")  //
-      ("threads", po::value<Index>(),
-       "threads per rank (default: OMP_NUM_THREADS, else this rank's share of the cores)")  //
-      ("report", po::value<std::string>(), "write a JSON report to this file")              //
-      ("quiet", po::bool_switch(), "no summary");
-  if (!line.parse(arguments)) {
-    if (comm.root()) std::cout << line.help();
-    return done;
-  }
-  std::optional<Index> wanted_threads, wanted_rows;
-  if (line.given("threads")) wanted_threads = line.integer("threads", 1);
+             "rows of each head to check, evenly spread, or all (default: as many as a minute bears)");
+  add_run_options(line);
+  if (!line.parse(arguments, comm.root())) return done;
+  std::optional<Index> wanted_rows;
   const bool all = line.given("rows") && line.text("rows") == "all";
   if (line.given("rows") && !all) {
     try {
@@ -54,7 +47,7 @@ ExitCode run_verify(const Session& session, const std::vector<std::string>& argu
       line.complain("--rows is " + line.text("rows") + "; need a whole number above 0, or all");
     }
   }
-  const int threads = set_threads(comm, wanted_threads);
+  const int threads = read_threads(line, comm);
   const std::string &problem_path = line.file("problem"), &result_path = line.file("result");
   if (line.given("report")) check_output(comm, line.text("report"), true, {problem_path, result_path});
 

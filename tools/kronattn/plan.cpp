@@ -1,0 +1,126 @@
+// kronattn plan: what solve would do, and what it would cost.
+
+#include "plan.hpp"
+
+#include <cmath>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+
+#include "output_file.hpp"
+#include "problem_file.hpp"
+#include "shared_options.hpp"
+#include "solve.hpp"
+
+namespace kronattn {
+
+namespace {
+
+/// Rows of a synthetic problem that are generated to measure it: bounds of larger ones are those of this
+/// sample.
+constexpr Index sampled_rows = 1 << 16;
+
+/// The number of rows, in Q and every mode alike, from which the polynomial method takes less work than the
+/// exact one.
+double paying_rows(const ProblemShape& shape, double rank) {
+  ProblemShape one = shape;
+  one.queries = 1;
+  one.keys.assign(shape.keys.size(), 1);
+  const double ratio = (aggregate_flops(one, rank) + evaluate_flops(one, rank)) / exact_flops(one, 1);
+  return std::ceil(std::pow(ratio, 1.0 / static_cast<double>(shape.modes())));
+}
+
+ProblemMeasurement measure_sample(const Communicator& comm, Instance instance) {
+  instance.shape.queries = std::min(instance.shape.queries, sampled_rows);
+  for (Index& rows : instance.shape.keys) rows = std::min(rows, sampled_rows);
+  GeneratedProblem sample(instance);
+  PhaseSeconds seconds;
+  return measure_problem(comm, sample, seconds);
+}
+
+std::string cost_summary(const Json& cost) {
+  char text[256];
+  std::snprintf(text, sizeof text,
+                "cost       %.3g s predicted on %d thread(s), %.3g MB of memory a rank, %.3g MB reduced over "
+                "the ranks\n",
+                cost["predicted_seconds"].get<double>(), cost["threads"].get<int>(),
+                cost["memory_bytes_per_rank"].get<double>() / 1e6, cost["bytes_reduced"].get<double>() / 1e6);
+  std::string lines = text;
+  if (!cost["polynomial_pays_from_rows"].is_null()) {
+    std::snprintf(text, sizeof text,
+                  "pays       from %.3g rows in every mode on, compared with the exact method\n",
+                  cost["polynomial_pays_from_rows"].get<double>());
+    lines += text;
+  }
+  return lines;
+}
+
+}  // namespace
+
+ExitCode run_plan(const Session& session, const std::vector<std::string>& arguments) {
+  const Communicator& comm = session.comm;
+  CommandLine line(
+      "plan",
+      "Says what solve would do with a problem file, or with a synthetic problem of given sizes, which is\n"
+      "not written: method, degree, rank, memory, bytes to reduce, and from which size on it pays.",
+      {"problem"},
+      "  kronattn plan problem.h5 --epsilon 1e-8\n"
+      "  kronattn plan --order 3 --rows 1000000000 --width 8 --bound 1",
+      false);
+  add_instance_options(line);
+  add_wish_options(line);
+  add_run_options(line);
+  if (!line.parse(arguments, comm.root())) return done;
+  Wishes wishes = read_wishes(line);
+  const std::optional<double> scale = read_scale(line);
+  const int threads = comm.size() * read_threads(line, comm);
+  const bool from_file = line.given("problem");
+  if (from_file)
+    for (const char* name : {"order", "rows", "width", "key-rows", "value-width", "heads", "bound",
+                             "distribution", "values", "seed"})
+      if (line.given(name))
+        line.complain(std::string("--").append(name) + " describes a problem, " + line.file("problem") +
+                      " is one; need only one of them");
+  std::vector<std::string> inputs;
+  if (from_file) inputs.push_back(line.file("problem"));
+  if (line.given("report")) check_output(comm, line.text("report"), true, inputs);
+
+  ProblemShape shape;
+  Precision precision = Precision::double_precision;
+  ProblemMeasurement measurement;
+  if (from_file) {
+    ProblemFile problem(comm, line.file("problem"), scale);
+    PhaseSeconds seconds;
+    measurement = measure_problem(comm, problem, seconds);
+    shape = problem.shape();
+    precision = problem.precision();
+  } else {
+    Instance instance = read_instance(line);
+    instance.shape.scale = scale.value_or(instance.shape.scale);
+    measurement = measure_sample(comm, instance);
+    shape = instance.shape;
+  }
+  wishes.output_precision = read_output_precision(line, precision);
+  const std::vector<Plan> plans = plan_heads(measurement, shape, wishes);
+
+  double memory = 0, rank = 0;
+  for (const Plan& plan : plans) {
+    memory = std::max(memory, plan.memory_bytes);
+    rank = std::max(rank, plan.rank);
+  }
+  Json report;
+  report["kronattn"] = program_json();
+  report["problem"] = problem_json(shape, precision);
+  report["plan"] = plan_json(plans, wishes, threads);
+  report["cost"] = {{"threads", threads},
+                    {"predicted_seconds", report["plan"]["predicted_seconds"]},
+                    {"memory_bytes_per_rank", memory},
+                    {"bytes_reduced", static_cast<double>(shape.modes() * shape.heads) * 16 * rank *
+                                          static_cast<double>(shape.value_width + 1)},
+                    {"polynomial_pays_from_rows", rank > 0 ? Json(paying_rows(shape, rank)) : Json(nullptr)}};
+  if (line.given("report")) write_report(comm, line.text("report"), report);
+  if (comm.root() && !line.flag("quiet")) std::cout << plan_summary(report) << cost_summary(report["cost"]);
+  return done;
+}
+
+}  // namespace kronattn

@@ -1,0 +1,156 @@
+#include "shared_options.hpp"
+
+#include <omp.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <sstream>
+
+namespace kronattn {
+
+namespace po = boost::program_options;
+
+namespace {
+
+std::string text(double value) {
+  std::ostringstream out;
+  out << value;
+  return out.str();
+}
+
+/// "N1,N2,...": one length per mode.
+std::vector<Index> key_rows(const CommandLine& line, Index modes) {
+  std::vector<Index> rows;
+  std::istringstream list(line.text("key-rows"));
+  for (std::string item; std::getline(list, item, ',');) {
+    std::size_t used = 0;
+    Index length = 0;
+    try {
+      length = std::stoll(item, &used);
+    } catch (const std::exception&) {
+    }
+    if (used != item.size() || length < 1)
+      line.complain("--key-rows is " + line.text("key-rows") +
+                    "; need whole numbers above 0, as in 1000,2000");
+    rows.push_back(length);
+  }
+  if (static_cast<Index>(rows.size()) != modes)
+    line.complain("--key-rows names " + std::to_string(rows.size()) + " lengths; order " +
+                  std::to_string(modes + 1) + " needs " + std::to_string(modes));
+  return rows;
+}
+
+}  // namespace
+
+void add_instance_options(CommandLine& line) {
+  line.add()("order", po::value<Index>()->default_value(2), "order k: one query and k-1 key/value modes")  //
+      ("rows", po::value<Index>(), "rows of Q, and of each mode unless --key-rows is given")               //
+      ("width", po::value<Index>(), "width d of queries and keys")                                         //
+      ("key-rows", po::value<std::string>(), "rows of each mode, N1,N2,...")                               //
+      ("value-width", po::value<Index>(), "columns of the values (default: the width)")                    //
+      ("heads", po::value<Index>(), "independent heads; datasets are then (heads, rows, width)")           //
+      ("bound", po::value<double>()->default_value(1, "1"), "entries of Q and K lie in [-B, B]")           //
+      ("distribution", po::value<std::string>()->default_value("uniform"),
+       "uniform: entries in [-B, B]; gaussian: deviation B/3, cut at B; sphere: rows of norm B; positive: "
+       "entries in "
+       "[0, B]")  //
+      ("values", po::value<std::string>()->default_value("signal"),
+       "signal: V[j,c] = K[j, c mod d] / B, so that the output says something; uniform: in [-1, 1]")  //
+      ("seed", po::value<std::uint64_t>()->default_value(1), "another seed, another problem");
+}
+
+Instance read_instance(const CommandLine& line) {
+  for (const char* name : {"rows", "width"})
+    if (!line.given(name)) line.complain(std::string("need --").append(name));
+  Instance instance;
+  ProblemShape& shape = instance.shape;
+  const Index order = line.integer("order", 2);
+  shape.queries = line.integer("rows", 0);
+  shape.width = line.integer("width", 1);
+  shape.value_width = line.given("value-width") ? line.integer("value-width", 1) : shape.width;
+  shape.scale = 1.0 / static_cast<double>(shape.width);
+  shape.keys.assign(static_cast<std::size_t>(order - 1), shape.queries);
+  if (line.given("key-rows"))
+    shape.keys = key_rows(line, order - 1);
+  else if (shape.queries == 0)
+    line.complain("--rows is 0; need at least 1, or --key-rows");
+  instance.has_heads = line.given("heads");
+  shape.heads = instance.has_heads ? line.integer("heads", 1) : 1;
+  instance.bound = line.number("bound");
+  if (!(instance.bound > 0 && std::isfinite(instance.bound)))
+    line.complain("--bound is " + text(instance.bound) + "; need a finite number above 0");
+  instance.distribution =
+      static_cast<Distribution>(line.choice("distribution", {"uniform", "gaussian", "sphere", "positive"}));
+  instance.signal_values = line.choice("values", {"signal", "uniform"}) == 0;
+  instance.seed = line.seed();
+  return instance;
+}
+
+void add_wish_options(CommandLine& line) {
+  line.add()(
+      "epsilon", po::value<double>()->default_value(1e-6, "1e-6"),
+      "the promise: |O - exact| <= epsilon * max|V1| * ... * max|Vk-1| for every entry, 0 < epsilon < 1")  //
+      ("method", po::value<std::string>()->default_value("auto"),
+       "auto: the cheapest way that keeps the promise; polynomial: near-linear time, or fail; exact: all key "
+       "tuples")  //
+      ("degree", po::value<Index>(),
+       "use exactly this total degree; without --epsilon no promise is asked and the bound is reported")   //
+      ("scale", po::value<double>(), "of the scores (default: the file's attribute scale, else 1/width)")  //
+      ("precision", po::value<std::string>()->default_value("auto"), "of the arithmetic: auto or double")  //
+      ("output-precision", po::value<std::string>(), "of O: double or single (default: the type of Q)");
+}
+
+Wishes read_wishes(const CommandLine& line) {
+  Wishes wishes;
+  wishes.method = static_cast<Method>(line.choice("method", {"auto", "polynomial", "exact"}));
+  line.choice("precision", {"auto", "double"});
+  if (line.given("degree")) {
+    wishes.degree = line.integer("degree", 0);
+    if (wishes.method == Method::exact)
+      line.complain("--degree goes with --method polynomial or auto, not exact");
+  }
+  if (line.given("epsilon") || !wishes.degree) {
+    wishes.epsilon = line.number("epsilon");
+    if (!(*wishes.epsilon > 0 && *wishes.epsilon < 1))
+      line.complain("--epsilon is " + text(*wishes.epsilon) + "; need a number above 0 and below 1");
+  }
+  return wishes;
+}
+
+std::optional<double> read_scale(const CommandLine& line) {
+  if (!line.given("scale")) return std::nullopt;
+  const double scale = line.number("scale");
+  if (!std::isfinite(scale)) line.complain("--scale is " + text(scale) + "; need a finite number");
+  return scale;
+}
+
+Precision read_output_precision(const CommandLine& line, Precision stored) {
+  return line.given("output-precision") ? line.precision("output-precision") : stored;
+}
+
+void add_run_options(CommandLine& line) {
+  line.add()("threads", po::value<Index>(),
+             "threads per rank (default: OMP_NUM_THREADS, else this rank's share of the cores)")  //
+      ("report", po::value<std::string>(), "write the JSON report to this file")                  //
+      ("quiet", po::bool_switch(), "no summary");
+}
+
+int read_threads(const CommandLine& line, const Communicator& comm) {
+  int threads = omp_get_max_threads();
+  if (line.given("threads")) {
+    threads = static_cast<int>(line.integer("threads", 1));
+  } else if (std::getenv("OMP_NUM_THREADS") == nullptr) {
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    const int cores = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
+    const bool bound = cores < sysconf(_SC_NPROCESSORS_ONLN);
+    threads = std::max(1, bound ? cores : cores / comm.ranks_on_host());
+  }
+  omp_set_num_threads(threads);
+  return threads;
+}
+
+}  // namespace kronattn
