@@ -1,6 +1,7 @@
 #include "communicator.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace kronattn {

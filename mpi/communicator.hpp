@@ -19,7 +19,12 @@ namespace kronattn {
 /// A failure that every rank knows of in the same words: rank 0 reports it, all leave in good order.
 class AgreedFailure : public std::runtime_error {
  public:
-  explicit AgreedFailure(const std::string& words) : std::runtime_error(words) { happened_ = true; }
+  explicit AgreedFailure(const std::string& words, int exit_code = 1)
+      : std::runtime_error(words), exit_code_(exit_code) {
+    happened_ = true;
+  }
+
+  int exit_code() const { return exit_code_; }
 
   /// Whether this rank is unwinding from a failure of its own: then nothing collective may be called any
   /// more, since the other ranks are elsewhere; the run ends in MPI_Abort.
@@ -27,6 +32,7 @@ class AgreedFailure : public std::runtime_error {
 
  private:
   static inline bool happened_ = false;
+  int exit_code_;
 };
 
 class Communicator {

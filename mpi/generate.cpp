@@ -1,5 +1,7 @@
 #include "generate.hpp"
 
+#include <cmath>
+
 #include "output_file.hpp"
 #include "tiles.hpp"
 #include "version.hpp"
@@ -35,7 +37,12 @@ Matrix GeneratedProblem::block(Part part, Index head, Index number) const {
     data = random_block(Distribution::uniform, 1, instance_.seed, dataset, head, number, rows,
                         shape.value_width);
   }
-  if (instance_.precision == Precision::single_precision) data = data.cast<float>().cast<double>();
+  if (instance_.precision == Precision::single_precision) {
+    const double bound = part.kind == Part::values ? 1 : instance_.bound;
+    auto largest = static_cast<float>(bound);
+    if (largest > bound) largest = std::nextafter(largest, 0.0f);  // entries stay within the bound
+    data = data.cast<float>().cwiseMin(largest).cwiseMax(-largest).cast<double>().eval();
+  }
   return data;
 }
 

@@ -28,6 +28,7 @@ class GeneratedProblem : public Problem {
   explicit GeneratedProblem(Instance instance) : instance_(std::move(instance)) {}
 
   const ProblemShape& shape() const override { return instance_.shape; }
+  std::string name() const override { return "the synthetic problem"; }
   Precision precision() const override { return instance_.precision; }
   Matrix read(Part part, Index head, Range rows) override;
   std::string entry_name(Part part, Index head, Index row, Index column) const override;

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
@@ -73,6 +74,8 @@ Handle open_file(const std::string& path, Access access) {
 }
 
 Handle open_file(const std::string& path, Access access, const Communicator& comm) {
+  comm.together(
+      [&] { check_readable(path); });  // a rank that can't see the file would hang the others in H5Fopen
   const Handle list(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   Handle file;
   comm.together([&] {
@@ -92,8 +95,24 @@ Handle create_file(const std::string& path) {
 }
 
 Handle open_dataset(const Handle& file, const std::string& name) {
-  return checked(H5Dopen2(file.get(), name.c_str(), H5P_DEFAULT), H5Dclose,
-                 name + " can't be opened as a dataset");
+  const std::string failure = name + " can't be opened as a dataset";
+  Handle dataset = checked(H5Dopen2(file.get(), name.c_str(), H5P_DEFAULT), H5Dclose, failure);
+  const Handle created(H5Dget_create_plist(dataset.get()), H5Pclose);
+  if (H5Pget_layout(created.get()) != H5D_CHUNKED) return dataset;
+  // Rows are read a few at a time: the chunks they lie in must stay in memory, or each read inflates them all
+  // again.
+  const DatasetInfo info = dataset_info(dataset);
+  hsize_t chunk[H5S_MAX_RANK] = {};
+  const int dimensions = H5Pget_chunk(created.get(), H5S_MAX_RANK, chunk);
+  double row_of_chunks = static_cast<double>(info.bytes);
+  for (int i = 0; i < dimensions; ++i)
+    row_of_chunks *=
+        static_cast<double>(chunk[i] + (i + 1 < dimensions ? 0 : static_cast<hsize_t>(info.shape.back())));
+  const Handle access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
+  H5Pset_chunk_cache(access.get(), 12421,
+                     static_cast<std::size_t>(std::clamp(2 * row_of_chunks, 0x1p20, 0x1p28)), 1.0);
+  dataset.close();
+  return checked(H5Dopen2(file.get(), name.c_str(), access.get()), H5Dclose, failure);
 }
 
 bool has_dataset(const Handle& file, const std::string& name) {

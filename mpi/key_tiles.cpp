@@ -1,12 +1,19 @@
 #include "key_tiles.hpp"
 
+#include <algorithm>
+
 #include "tiles.hpp"
 
 namespace kronattn {
 
 KeyTiles::KeyTiles(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
-                   PhaseSeconds& seconds)
-    : comm_(comm), problem_(problem), head_(head), coordinates_(coordinates), seconds_(seconds) {
+                   PhaseSeconds& seconds, ContentSum& content)
+    : comm_(comm),
+      problem_(problem),
+      head_(head),
+      coordinates_(coordinates),
+      seconds_(seconds),
+      content_(content) {
   double bytes = 0;
   for (Index rows : problem.shape().keys)
     bytes += static_cast<double>(rows) * 8 *
@@ -32,10 +39,14 @@ std::shared_ptr<const KeyTile> KeyTiles::get(Index mode, Index tile) {
   if (comm_.rank() == owner) {
     const Timed timed(seconds_.read);
     try {
-      Eigen::Map<Matrix>(message.data(), rows.size(), problem_.columns(keys)) =
-          problem_.read(keys, head_, rows);
-      Eigen::Map<Matrix>(message.data() + rows.size() * problem_.columns(keys), rows.size(),
-                         problem_.columns(values)) = problem_.read(values, head_, rows);
+      const Matrix key_rows = problem_.read(keys, head_, rows),
+                   value_rows = problem_.read(values, head_, rows);
+      if (seen_.insert({mode, tile}).second) {
+        content_.add(keys, head_, rows, key_rows);
+        content_.add(values, head_, rows, value_rows);
+      }
+      std::copy_n(key_rows.data(), key_rows.size(), message.data());
+      std::copy_n(value_rows.data(), value_rows.size(), message.data() + key_rows.size());
       message.back() = 1;
     } catch (const std::exception& error) {
       failure = error.what();

@@ -3,20 +3,23 @@
 
 #include <map>
 #include <memory>
+#include <set>
 
 #include "clock.hpp"
 #include "communicator.hpp"
+#include "content.hpp"
 #include "coordinates.hpp"
 #include "exact_attention.hpp"
 #include "problem.hpp"
 
 namespace kronattn {
 
-/// The tiles of all modes of one head. Each tile is read by the rank that owns it and broadcast.
+/// The tiles of all modes of one head. Each tile is read by the rank that owns it, which adds it to `content`
+/// the first time, and broadcast.
 class KeyTiles {
  public:
   KeyTiles(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
-           PhaseSeconds& seconds);
+           PhaseSeconds& seconds, ContentSum& content);
 
   /// Collective: every rank asks for the same tiles in the same order. Tiles are kept for the next time while
   /// all of them together fit into `kept_bytes`; what is kept is the same on all ranks and decides no bits.
@@ -32,6 +35,8 @@ class KeyTiles {
   Index head_;
   const Coordinates& coordinates_;
   PhaseSeconds& seconds_;
+  ContentSum& content_;
+  std::set<std::pair<Index, Index>> seen_;
   bool keep_;
   std::map<std::pair<Index, Index>, std::shared_ptr<const KeyTile>> kept_;
 };

@@ -13,17 +13,6 @@ namespace {
 
 constexpr Index bytes_per_read = Index{8} << 20;
 
-/// Sums of checksums, in halves so that no sum overflows: they don't depend on who read what.
-struct ContentSum {
-  std::vector<std::int64_t> halves = {0, 0};
-
-  void add(std::uint64_t sum) {
-    halves[0] += static_cast<std::int64_t>(sum >> 32);
-    halves[1] += static_cast<std::int64_t>(sum & 0xffffffff);
-  }
-  std::uint64_t value() const { return checksum(halves.data(), 2 * sizeof(std::int64_t), 0); }
-};
-
 /// Checks that rows are finite and adds their tiles to the content sum.
 void inspect(const Problem& problem, Part part, Index head, Range rows, const Matrix& data,
              ContentSum& content) {
@@ -35,13 +24,7 @@ void inspect(const Problem& problem, Part part, Index head, Range rows, const Ma
                                   : data(i, c) > 0       ? "inf"
                                                          : "-inf") +
                                  "; entries must be finite");
-  for (Index begin = 0; begin < data.rows(); begin += key_tile_rows) {
-    const Index end = std::min(data.rows(), begin + key_tile_rows);
-    const std::int64_t place[] = {part.kind, part.mode, head, rows.begin + begin};
-    content.add(checksum(data.row(begin).data(),
-                         static_cast<std::size_t>((end - begin) * data.cols()) * sizeof(double),
-                         checksum(place, sizeof place, 0)));
-  }
+  content.add(part, head, rows, data);
 }
 
 /// Collective.
@@ -66,7 +49,7 @@ void merge(const Communicator& comm, QueryMeasurement& queries) {
 
 std::string ProblemMeasurement::fingerprint() const {
   char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(content));
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(identity));
   return text;
 }
 
@@ -123,18 +106,18 @@ ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, P
   });
   for (HeadMeasurement& head : measurement.heads) merge(comm, head.queries);
 
-  double promise = 1;
+  long double promise = 1;
   for (Index m = 0; m < shape.modes(); ++m) {
     double largest = 0;
     for (const HeadMeasurement& head : measurement.heads)
       largest = std::max(largest, largest_value(head.modes[static_cast<std::size_t>(m)]));
     promise *= largest;
   }
-  measurement.promise = promise;
-  comm.sum(content.halves);
+  measurement.promise = static_cast<double>(promise);
+  measurement.content = content.over_ranks(comm);
   std::vector<std::int64_t> lengths = {shape.heads, shape.queries, shape.width, shape.value_width};
   lengths.insert(lengths.end(), shape.keys.begin(), shape.keys.end());
-  measurement.content = checksum(lengths.data(), lengths.size() * sizeof(std::int64_t), content.value());
+  measurement.identity = checksum(lengths.data(), lengths.size() * sizeof(std::int64_t), measurement.content);
   return measurement;
 }
 

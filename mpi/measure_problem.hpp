@@ -3,6 +3,7 @@
 
 #include "clock.hpp"
 #include "communicator.hpp"
+#include "content.hpp"
 #include "measure.hpp"
 #include "problem.hpp"
 
@@ -11,8 +12,9 @@ namespace kronattn {
 /// What the pass leaves: all that later steps know of the problem's content.
 struct ProblemMeasurement {
   std::vector<HeadMeasurement> heads;
-  double promise = 0;         // prod_m max|V_m| over all heads: what epsilon is relative to
-  std::uint64_t content = 0;  // checksum of all entries and of the shape: the problem's fingerprint
+  double promise = 0;          // prod_m max|V_m| over all heads: what epsilon is relative to
+  std::uint64_t content = 0;   // checksum of all entries
+  std::uint64_t identity = 0;  // of the entries and the shape: the problem's fingerprint
 
   /// As it stands in files: 16 hexadecimal digits.
   std::string fingerprint() const;

@@ -29,17 +29,26 @@ std::string folder_of(const std::string& path) {
   throw std::runtime_error(path + ": " + what);
 }
 
-/// Names this run: its job and restart under SLURM, else host, process and time.
+/// Names this run, and no other: its job and restart under SLURM, host, process and time.
 std::string run_name() {
+  std::string name;
   if (const char* job = std::getenv("SLURM_JOB_ID")) {
     const char* restart = std::getenv("SLURM_RESTART_COUNT");
-    return std::string(job) + "." + (restart != nullptr ? restart : "0");
+    name = std::string(job) + "." + (restart != nullptr ? restart : "0") + ".";
   }
   char host[256] = "host";
   gethostname(host, sizeof host - 1);
   const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::string(host) + "." + std::to_string(getpid()) + "." +
+  return name + host + "." + std::to_string(getpid()) + "." +
          std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+}
+
+/// Whether two names mean one file, which need not exist.
+bool same_file(const std::string& one, const std::string& other) {
+  std::error_code ignored;
+  if (one == other || fs::equivalent(one, other, ignored)) return true;
+  const fs::path first = fs::weakly_canonical(one, ignored), second = fs::weakly_canonical(other, ignored);
+  return !first.empty() && first == second;
 }
 
 /// Waits until a file or folder is on disk.
@@ -58,14 +67,38 @@ void check_output(const Communicator& comm, const std::string& path, bool overwr
   comm.together([&] {
     if (!comm.root()) return;
     std::error_code ignored;
+    if (fs::path(path).filename().empty()) fail("'" + path + "'", "is no file name");
     for (const std::string& input : inputs)
-      if (path == input || fs::equivalent(path, input, ignored))
-        fail(path, "is an input of this run; the output needs another name");
-    if (fs::is_directory(path, ignored)) fail(path, "is a directory; need a file name");
-    if (fs::exists(path, ignored) && !overwrite) fail(path, "exists; need --overwrite to replace it");
+      if (same_file(path, input))
+        fail(path, "is another file of this run; the output needs a name of its own");
+    const fs::file_type type = fs::symlink_status(path, ignored).type();
+    if (type == fs::file_type::directory) fail(path, "is a directory; need a file name");
+    if (type != fs::file_type::not_found && type != fs::file_type::regular)
+      fail(path, "exists and is not a regular file; need another name");
+    if (type != fs::file_type::not_found && !overwrite) fail(path, "exists; need --overwrite to replace it");
     const std::string folder = folder_of(path);
     if (!fs::is_directory(folder, ignored)) fail(path, "its folder " + folder + " does not exist");
     if (access(folder.c_str(), W_OK | X_OK) != 0) fail(path, "its folder " + folder + " can't be written");
+  });
+}
+
+void write_text(const Communicator& comm, const std::string& path, const std::string& text) {
+  comm.together([&] {
+    if (!comm.root()) return;
+    const std::string partial = path + ".partial." + run_name();
+    const int descriptor = open(partial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    bool written = descriptor >= 0;
+    for (std::size_t begin = 0; written && begin < text.size();) {
+      const ssize_t count = ::write(descriptor, text.data() + begin, text.size() - begin);
+      written = count > 0;
+      begin += static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+    }
+    written = written && fsync(descriptor) == 0 && rename(partial.c_str(), path.c_str()) == 0;
+    const int error = errno;
+    if (descriptor >= 0) close(descriptor);
+    if (written) return;
+    if (descriptor >= 0) unlink(partial.c_str());
+    fail(path, std::string("can't be written: ") + std::strerror(error));
   });
 }
 
@@ -82,7 +115,7 @@ OutputFile::OutputFile(const Communicator& comm, std::string path, std::vector<D
       for (const DatasetPlan& dataset : datasets_) open_.push_back(h5::open_dataset(file_, dataset.name));
     });
   } catch (...) {
-    if (comm.root()) unlink(partial_.c_str());
+    remove();
     throw;
   }
 }
@@ -91,11 +124,16 @@ OutputFile::~OutputFile() {
   if (committed_ || AgreedFailure::alone()) return;
   open_.clear();
   file_.close();
-  if (comm_.root()) unlink(partial_.c_str());
+  remove();
+}
+
+void OutputFile::remove() {
+  if (created_) unlink(partial_.c_str());
 }
 
 void OutputFile::create() {
   h5::Handle file = h5::create_file(partial_);
+  created_ = true;
   std::uint64_t end = 0;
   for (const DatasetPlan& dataset : datasets_) {
     std::vector<hsize_t> shape(dataset.shape.begin(), dataset.shape.end());
@@ -109,8 +147,10 @@ void OutputFile::create() {
                    H5P_DEFAULT, list.get(), H5P_DEFAULT),
         H5Dclose);
     if (!created.open()) fail(partial_, "dataset " + dataset.name + " can't be created");
-    std::uint64_t bytes = single ? 4 : 8;
-    for (hsize_t length : shape) bytes *= length;
+    double size = single ? 4 : 8;
+    for (hsize_t length : shape) size *= static_cast<double>(length);
+    if (size > 0x1p60) fail(path_, dataset.name + " would take " + std::to_string(size) + " bytes");
+    const auto bytes = static_cast<std::uint64_t>(size);
     if (bytes > 0) end = std::max(end, static_cast<std::uint64_t>(H5Dget_offset(created.get())) + bytes);
   }
   if (!file.close()) fail(partial_, "can't be written");
@@ -191,12 +231,15 @@ void OutputFile::commit(const std::vector<Attribute>& attributes) {
           value);
     if (H5Fflush(file.get(), H5F_SCOPE_GLOBAL) < 0 || !file.close()) fail(path_, "can't be brought to disk");
     sync(partial_);
+    created_ = false;  // complete, and never to be removed: if the name is taken meanwhile, the work is kept
     if (overwrite_ ? rename(partial_.c_str(), path_.c_str()) != 0
                    : link(partial_.c_str(), path_.c_str()) != 0) {
-      if (overwrite_ || errno == EEXIST)
-        fail(path_, std::string("can't be given its name: ") + std::strerror(errno));
-      if (rename(partial_.c_str(), path_.c_str()) != 0)
-        fail(path_, std::strerror(errno));  // no hard links here
+      const int error = errno;
+      // No hard links on this file system: the name is free as far as can be seen.
+      const bool named = !overwrite_ && error != EEXIST && rename(partial_.c_str(), path_.c_str()) == 0;
+      if (!named)
+        fail(path_, std::string("can't be given its name (") + std::strerror(error) +
+                        "); the complete file is " + partial_);
     }
     if (!overwrite_) unlink(partial_.c_str());
     sync(folder_of(path_));

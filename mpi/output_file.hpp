@@ -31,6 +31,9 @@ using Attribute = std::pair<std::string, std::variant<std::string, double, int>>
 void check_output(const Communicator& comm, const std::string& path, bool overwrite,
                   const std::vector<std::string>& inputs);
 
+/// Collective. Writes a small text file, which appears under its name only when it is complete and on disk.
+void write_text(const Communicator& comm, const std::string& path, const std::string& text);
+
 class OutputFile {
  public:
   /// Collective. Creates NAME.partial.<run> with all datasets allocated. `overwrite`: the name may exist
@@ -53,6 +56,7 @@ class OutputFile {
 
  private:
   void create();
+  void remove();
   void reserve(std::uint64_t bytes);
 
   struct Written {
@@ -66,6 +70,7 @@ class OutputFile {
   std::string path_, partial_;
   std::vector<DatasetPlan> datasets_;
   bool overwrite_, committed_ = false;
+  bool created_ = false;  // by this rank, and to be removed if it is not finished
   h5::Handle file_;
   std::vector<h5::Handle> open_;
   std::vector<Written> written_;

@@ -26,6 +26,9 @@ class Problem {
   /// Reads rows of one head, (rows, d) or (rows, d_v). Every rank may read what it likes, when it likes.
   virtual Matrix read(Part part, Index head, Range rows) = 0;
 
+  /// How messages call the problem: its path.
+  virtual std::string name() const = 0;
+
   /// How messages call entry (row, column) of a part: "problem.h5: K1[5,2]".
   virtual std::string entry_name(Part part, Index head, Index row, Index column) const = 0;
 

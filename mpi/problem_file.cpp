@@ -17,6 +17,12 @@ std::string shape_text(const std::vector<Index>& shape) {
   return text.empty() ? "a single number" : text;
 }
 
+std::string list_of(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
 /// The names of the key or value datasets, by mode; checks gaps and both spellings.
 std::vector<std::string> mode_names(const std::vector<std::string>& names, const std::string& letter) {
   const auto has = [&](const std::string& name) {
@@ -79,14 +85,15 @@ ProblemDescription describe(const h5::Handle& file, std::optional<double> scale)
     const auto mode_of = [&](const std::string& key_name) { return name.substr(1) == key_name.substr(1); };
     if ((name[0] == 'K' || name[0] == 'V') &&
         std::none_of(description.key_names.begin(), description.key_names.end(), mode_of))
-      throw std::runtime_error("dataset " + name + " belongs to no mode; this file has the modes " +
-                               description.key_names.front() + " to " + description.key_names.back());
+      throw std::runtime_error("dataset " + name + " belongs to no mode; the keys of this file are " +
+                               list_of(description.key_names));
   }
 
   const bool has_heads = queries.shape.size() == 3;
   const std::size_t row = has_heads ? 1 : 0;
   description.has_heads = has_heads;
   description.precision = queries.bytes == 4 ? Precision::single_precision : Precision::double_precision;
+  description.query_bytes = queries.bytes;
   ProblemShape& shape = description.shape;
   shape.heads = has_heads ? queries.shape[0] : 1;
   shape.queries = queries.shape[row];
@@ -110,6 +117,8 @@ ProblemDescription describe(const h5::Handle& file, std::optional<double> scale)
                description.value_names.front(), *first_values, "widths");
     if (keys.shape[row] == 0) throw std::runtime_error(key_name + " has no rows; need at least one key");
     shape.keys.push_back(keys.shape[row]);
+    description.key_bytes.push_back(keys.bytes);
+    description.value_bytes.push_back(values.bytes);
   }
   shape.value_width = first_values->shape[row + 1];
   if (shape.heads == 0) throw std::runtime_error(queries_name + " has no heads; need at least one");
@@ -131,6 +140,9 @@ nlohmann::json to_json(const ProblemDescription& description) {
           {"scale", shape.scale},
           {"has_heads", description.has_heads},
           {"single", description.precision == Precision::single_precision},
+          {"query_bytes", description.query_bytes},
+          {"key_bytes", description.key_bytes},
+          {"value_bytes", description.value_bytes},
           {"key_names", description.key_names},
           {"value_names", description.value_names}};
 }
@@ -142,6 +154,9 @@ ProblemDescription from_json(const nlohmann::json& json) {
   description.has_heads = json["has_heads"];
   description.precision =
       json["single"].get<bool>() ? Precision::single_precision : Precision::double_precision;
+  description.query_bytes = json["query_bytes"];
+  description.key_bytes = json["key_bytes"].get<std::vector<Index>>();
+  description.value_bytes = json["value_bytes"].get<std::vector<Index>>();
   description.key_names = json["key_names"].get<std::vector<std::string>>();
   description.value_names = json["value_names"].get<std::vector<std::string>>();
   return description;
@@ -175,7 +190,7 @@ ProblemFile::ProblemFile(const Communicator& comm, const std::string& path, std:
   });
 }
 
-const std::string& ProblemFile::name(Part part) const {
+const std::string& ProblemFile::part_name(Part part) const {
   const auto mode = static_cast<std::size_t>(part.mode);
   return part.kind == Part::queries ? queries_name
          : part.kind == Part::keys  ? description_.key_names[mode]
@@ -191,14 +206,18 @@ Matrix ProblemFile::read(Part part, Index head, Range rows) {
   if (rows.size() == 0) return data;
   if (!h5::read_rows(dataset, description_.has_heads, head, rows, H5T_NATIVE_DOUBLE, data.data()))
     throw std::runtime_error(path_ + ": rows " + std::to_string(rows.begin) + " to " +
-                             std::to_string(rows.end) + " of " + name(part) + " can't be read");
-  bytes_read_ += data.size() * (precision() == Precision::single_precision ? 4 : 8);
+                             std::to_string(rows.end) + " of " + part_name(part) + " can't be read");
+  const Index bytes = part.kind == Part::queries ? description_.query_bytes
+                      : part.kind == Part::keys  ? description_.key_bytes[mode]
+                                                 : description_.value_bytes[mode];
+  bytes_read_ += data.size() * bytes;
   return data;
 }
 
 std::string ProblemFile::entry_name(Part part, Index head, Index row, Index column) const {
   const std::string first = description_.has_heads ? std::to_string(head) + "," : "";
-  return path_ + ": " + name(part) + "[" + first + std::to_string(row) + "," + std::to_string(column) + "]";
+  return path_ + ": " + part_name(part) + "[" + first + std::to_string(row) + "," + std::to_string(column) +
+         "]";
 }
 
 }  // namespace kronattn

@@ -14,7 +14,9 @@ struct ProblemDescription {
   ProblemShape shape;
   bool has_heads = false;                             // datasets are (heads, rows, width)
   Precision precision = Precision::double_precision;  // of Q
-  std::vector<std::string> key_names, value_names;    // K or K1, K2, ...
+  Index query_bytes = 8;                              // of an entry
+  std::vector<Index> key_bytes, value_bytes;
+  std::vector<std::string> key_names, value_names;  // K or K1, K2, ...
 };
 
 /// Reads names, shapes, types and scale of a problem file, on this process alone. `scale`, if given, beats
@@ -28,13 +30,14 @@ class ProblemFile : public Problem {
 
   const ProblemDescription& description() const { return description_; }
   const ProblemShape& shape() const override { return description_.shape; }
+  std::string name() const override { return path_; }
   Precision precision() const override { return description_.precision; }
   Matrix read(Part part, Index head, Range rows) override;
   std::string entry_name(Part part, Index head, Index row, Index column) const override;
   std::int64_t bytes_read() const override { return bytes_read_; }
 
  private:
-  const std::string& name(Part part) const;
+  const std::string& part_name(Part part) const;
 
   std::string path_;
   ProblemDescription description_;

@@ -21,7 +21,10 @@ Json parse_report(const std::string& path, const h5::Handle& file) {
   if (!text || h5::number_attribute(file, "complete") != 1.0)
     throw std::runtime_error(path + " is not a complete result of kronattn solve");
   Json report = Json::parse(*text, nullptr, false);
-  if (report.is_discarded()) throw std::runtime_error(path + ": its report is not JSON");
+  const Json::json_pointer scale("/problem/scale"), epsilon("/certificate/epsilon");
+  if (report.is_discarded() || !report.contains(scale) || !report[scale].is_number() ||
+      !report.contains(epsilon))
+    throw std::runtime_error(path + ": its report is not that of kronattn solve");
   return report;
 }
 

@@ -15,14 +15,24 @@ namespace {
 /// Rows that the exact method keeps in flight on one rank while all keys pass by.
 constexpr Index exact_rows_in_flight = 16384;
 
-Matrix timed_read(Problem& problem, Part part, Index head, Range rows, PhaseSeconds& seconds) {
-  const Timed timed(seconds.read);
-  return problem.read(part, head, rows);
+/// Reads rows again, after the measurement.
+Matrix read_again(Problem& problem, Part part, Index head, Range rows, SolveOutcome& outcome) {
+  const Timed timed(outcome.seconds.read);
+  Matrix data = problem.read(part, head, rows);
+  outcome.content.add(part, head, rows, data);
+  return data;
+}
+
+/// The larger one; what is not a number counts as infinite.
+double worse(double known, double found) {
+  return std::isnan(found) ? HUGE_VAL : std::max(known, found);
 }
 
 void deliver(const RowSink& sink, Index head, Range rows, const RowOutputs& outputs, SolveOutcome& outcome) {
-  outcome.largest_error_bound = std::max(outcome.largest_error_bound, outputs.error_bound.maxCoeff());
-  outcome.largest_log_error = std::max(outcome.largest_log_error, outputs.log_error.maxCoeff());
+  for (Index i = 0; i < rows.size(); ++i) {
+    outcome.largest_error_bound = worse(outcome.largest_error_bound, outputs.error_bound(i));
+    outcome.largest_log_error = worse(outcome.largest_log_error, outputs.log_error(i));
+  }
   const Timed timed(outcome.seconds.write);
   sink(head, rows, outputs);
 }
@@ -37,10 +47,10 @@ std::string number(double value) {
 }  // namespace
 
 std::vector<Plan> plan_heads(const ProblemMeasurement& measurement, const ProblemShape& shape,
-                             const Wishes& wishes) {
+                             const Wishes& wishes, const std::string& problem) {
   const double largest_output = wishes.output_precision == Precision::single_precision ? FLT_MAX : DBL_MAX;
   if (measurement.promise > largest_output)
-    throw AgreedFailure("outputs may reach " + number(measurement.promise) + "; need at most " +
+    throw AgreedFailure(problem + ": outputs may reach " + number(measurement.promise) + "; need at most " +
                         number(largest_output) + ", the largest number of the output's precision");
   std::vector<Plan> plans;
   try {
@@ -53,7 +63,7 @@ std::vector<Plan> plan_heads(const ProblemMeasurement& measurement, const Proble
       }
     }
   } catch (const NoPlan& reason) {
-    throw AgreedFailure(reason.what());
+    throw AgreedFailure(problem + ": " + reason.what());
   }
   return plans;
 }
@@ -65,14 +75,14 @@ HeadSums::HeadSums(const ProblemShape& shape, const Plan& plan)
 }
 
 void aggregate_head(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
-                    HeadSums& sums, PhaseSeconds& seconds) {
+                    HeadSums& sums, SolveOutcome& outcome) {
   const ProblemShape& shape = problem.shape();
   for (Index m = 0; m < shape.modes(); ++m) {
     const auto mode = static_cast<std::size_t>(m);
     for (Range rows : my_blocks(comm, shape.keys[mode], shape.width + shape.value_width, key_tile_rows)) {
-      const Matrix keys = timed_read(problem, {Part::keys, m}, head, rows, seconds);
-      const Matrix values = timed_read(problem, {Part::values, m}, head, rows, seconds);
-      const Timed timed(seconds.aggregate);
+      const Matrix keys = read_again(problem, {Part::keys, m}, head, rows, outcome);
+      const Matrix values = read_again(problem, {Part::values, m}, head, rows, outcome);
+      const Timed timed(outcome.seconds.aggregate);
       sums.modes[mode].absorb(sums.monomials, keys, values, coordinates.keys[mode], coordinates.values[mode]);
     }
   }
@@ -102,7 +112,7 @@ void evaluate_head(const Communicator& comm, Problem& problem, Index head, const
         shape.value_width + 1);
   }
   for (Range rows : my_blocks(comm, shape.queries, shape.width + shape.value_width, query_tile_rows)) {
-    const Matrix queries = timed_read(problem, {Part::queries}, head, rows, seconds);
+    const Matrix queries = read_again(problem, {Part::queries}, head, rows, outcome);
     RowOutputs outputs;
     {
       const Timed timed(seconds.evaluate);
@@ -120,14 +130,14 @@ void solve_head_exactly(const Communicator& comm, Problem& problem, Index head,
   const Index tile_rows = exact_query_tile_rows(shape.order());
   const Range mine = share_of_rows(shape.queries, tile_rows, comm.size(), comm.rank());
   const ExactCertificate certificate(shape, coordinates, output_precision);
-  KeyTiles tiles(comm, problem, head, coordinates, seconds);
+  KeyTiles tiles(comm, problem, head, coordinates, seconds, outcome.content);
   const Index passes =
       static_cast<Index>(comm.max(static_cast<double>(tile_count(mine.size(), exact_rows_in_flight))));
   for (Index pass = 0; pass < passes; ++pass) {
     const Range rows{std::min(mine.end, mine.begin + pass * exact_rows_in_flight),
                      std::min(mine.end, mine.begin + (pass + 1) * exact_rows_in_flight)};
     Matrix queries;
-    comm.together([&] { queries = timed_read(problem, {Part::queries}, head, rows, seconds); });
+    comm.together([&] { queries = read_again(problem, {Part::queries}, head, rows, outcome); });
     RowOutputs outputs;
     {
       const double read_before = seconds.read;
@@ -149,7 +159,7 @@ SolveOutcome solve(const Communicator& comm, Problem& problem, const ProblemMeas
   const ProblemShape& shape = problem.shape();
   SolveOutcome outcome;
   outcome.seconds = seconds;
-  outcome.plans = plan_heads(measurement, shape, wishes);
+  outcome.plans = plan_heads(measurement, shape, wishes, problem.name());
   const RowSink sink = make_sink(outcome.plans);
   if (shape.queries == 0) return outcome;
 
@@ -163,7 +173,7 @@ SolveOutcome solve(const Communicator& comm, Problem& problem, const ProblemMeas
     std::optional<HeadSums> sums;
     comm.together([&] {
       sums.emplace(shape, plan);
-      aggregate_head(comm, problem, head, coordinates, *sums, outcome.seconds);
+      aggregate_head(comm, problem, head, coordinates, *sums, outcome);
     });
     sum_over_ranks(comm, *sums, outcome.seconds);
     comm.together([&] {
@@ -171,11 +181,13 @@ SolveOutcome solve(const Communicator& comm, Problem& problem, const ProblemMeas
     });
   }
 
+  if (outcome.content.over_ranks(comm) != measurement.content)
+    throw AgreedFailure(problem.name() + " changed while it was being solved; the work is void");
   outcome.largest_error_bound = comm.max(outcome.largest_error_bound);
   outcome.largest_log_error = comm.max(outcome.largest_log_error);
   if (wishes.epsilon && (outcome.largest_error_bound > *wishes.epsilon * measurement.promise ||
                          outcome.largest_log_error > *wishes.epsilon))
-    throw AgreedFailure("the bound reached is " + number(outcome.largest_error_bound) +
+    throw AgreedFailure(problem.name() + ": the bound reached is " + number(outcome.largest_error_bound) +
                         " for the outputs and " + number(outcome.largest_log_error) +
                         " for the log normalizers; epsilon " + number(*wishes.epsilon) + " needs " +
                         number(*wishes.epsilon * measurement.promise) + " and " + number(*wishes.epsilon) +

@@ -28,11 +28,13 @@ struct SolveOutcome {
   double largest_error_bound = 0;  // over all rows, in the units of the output
   double largest_log_error = 0;
   PhaseSeconds seconds;
+  ContentSum content;  // of what was read after the measurement, by this rank
 };
 
-/// Needs: the measurement. Leaves: a plan for each head. Throws AgreedFailure where the wishes can't be met.
+/// Needs: the measurement. Leaves: a plan for each head. Throws AgreedFailure, naming the problem, where the
+/// wishes can't be met.
 std::vector<Plan> plan_heads(const ProblemMeasurement& measurement, const ProblemShape& shape,
-                             const Wishes& wishes);
+                             const Wishes& wishes, const std::string& problem);
 
 /// The sums of the keys of one head as they grow: what a checkpoint would hold.
 struct HeadSums {
@@ -45,7 +47,7 @@ struct HeadSums {
 /// Collective in its failures. Needs: measurement and plan. Leaves: this rank's share of the key sums,
 /// unreduced.
 void aggregate_head(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
-                    HeadSums& sums, PhaseSeconds& seconds);
+                    HeadSums& sums, SolveOutcome& outcome);
 
 /// Collective: one allreduce of 2 r (d_v + 1) integers a mode. Leaves: the sums over all ranks, on all ranks.
 void sum_over_ranks(const Communicator& comm, HeadSums& sums, PhaseSeconds& seconds);

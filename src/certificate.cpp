@@ -18,9 +18,10 @@ constexpr double u = unit_roundoff;
 /// Covers the rounding of the certificate's own arithmetic: a few dozen operations on non-negative numbers.
 constexpr double own_rounding = 1 + 1e-13;
 
-/// Per key tuple, what underflow of features, products and weights can add: each operation loses at most
-/// 2^-1074, and no later factor exceeds 2^300 in scaled entries.
-constexpr double underflow = 0x1p-600;
+/// A bound for rows that are not computed yet: their own bounds are computed in another order of operations.
+double with_slack(double bound) {
+  return bound == 0 ? 0 : bound * (1 + 1e-9) + 8 * 0x1p-1074;
+}
 
 /// |log(1 + x)| for |x| <= ratio.
 double log_error(double ratio) {
@@ -47,14 +48,15 @@ double OutputUnits::clamp(double quotient, Index column) const {
 }
 
 double OutputUnits::value(double quotient, Index column) const {
-  return std::ldexp(clamp(quotient, column), exponent_);
+  const double output = std::ldexp(clamp(quotient, column), exponent_);
+  return std::min(std::max(output, -DBL_MAX), DBL_MAX);  // the range was rounded outwards
 }
 
 double OutputUnits::error(double quotient, Index column, double error) const {
   const double clamped = clamp(quotient, column);
   const double unconditional = std::max(highest_(column) - clamped, clamped - lowest_(column));
   const double scaled = error <= unconditional ? error : unconditional;  // nan: unconditional
-  const double magnitude = std::abs(std::ldexp(clamped, exponent_));
+  const double magnitude = std::abs(value(quotient, column));
   // A result below the normal numbers may lose up to the smallest number there is; zero loses nothing.
   const double underflow_of_output = clamped != 0 && magnitude < DBL_MIN ? 0x1p-1074 : 0;
   const double rounding_of_output = magnitude * relative_ + (clamped != 0 ? absolute_ : 0);
@@ -69,8 +71,10 @@ PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Co
                                              Precision output_precision)
     : units_(coordinates, output_precision),
       tuples_(shape.tuples()),
-      width_(shape.width),
+      mean_roundings_(static_cast<double>(shape.width + 4 * shape.order() + 16)),
+      scaling_slack_(std::ldexp(1.0, static_cast<int>(shape.order()))),
       polynomial_(polynomial) {
+  for (double count : monomials_per_degree) monomials_ += count;
   double blocks = 0;  // of this degree, from above: each block of parents starts a block of children
   for (Index m = 0; m <= polynomial.degree(); ++m) {
     blocks +=
@@ -88,14 +92,16 @@ PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Co
 
 double PolynomialCertificate::rounding(double box) const {
   const double ratio = box / polynomial_.score_bound * (1 + 2 * u);
-  double power = 1, sum = underflow;
+  // Underflow: an operation on features, products or weights loses at most 2^-1074, and what multiplies it
+  // afterwards sums up to at most exp(2^k box) over the monomials, since scaled maxima lie in [1/2, 1).
+  double power = 1, sum = 0x1p-1000 * monomials_ * std::exp(scaling_slack_ * box);
   for (std::size_t m = 0; m < roundings_.size(); ++m, power *= ratio)
     sum += gamma(roundings_[m]) * std::abs(polynomial_.coefficients[m]) * power;
   return sum * own_rounding;
 }
 
 double PolynomialCertificate::jensen(double box, double mean) const {
-  const double slack = box * gamma(static_cast<double>(width_ + 16)) + 8 * u * (1 + std::abs(mean));
+  const double slack = box * gamma(mean_roundings_) + 8 * u * (1 + std::abs(mean));
   return tuples_ * std::exp(mean - slack) / own_rounding;
 }
 
@@ -144,15 +150,16 @@ RowBound PolynomialCertificate::worst_case(double box, double mean) const {
 
   RowBound bound;
   for (Index c = 0; c < units_.lowest().size(); ++c) {
-    // The quotient lies within [V_min, V_max], or as far outside as it is wrong: twice the slack covers it.
+    // The quotient q is as far outside [V_min, V_max] as it is wrong, and its error grows with |q|: error <=
+    // first + growth * error.
     const double range = units_.highest()(c) - units_.lowest()(c);
     const double magnitude = std::max(std::abs(units_.highest()(c)), std::abs(units_.lowest()(c)));
     const double first = (truncation * range + delta + magnitude * (delta + 2 * u * largest)) / low;
-    const double error =
-        (truncation * (range + first) + delta + (magnitude + first) * (delta + 2 * u * largest)) / low;
+    const double growth = (truncation + delta + 2 * u * largest) / low;
+    const double error = growth < 1 ? first / (1 - growth) : HUGE_VAL;
     const double furthest = std::abs(units_.highest()(c)) > std::abs(units_.lowest()(c)) ? units_.highest()(c)
                                                                                          : units_.lowest()(c);
-    bound.output = std::max(bound.output, units_.error(furthest, c, error * (1 + 1e-9)));
+    bound.output = std::max(bound.output, with_slack(units_.error(furthest, c, error)));
   }
   bound.log_normalizer = log_error((truncation + delta) / low * (1 + 1e-9)) +
                          log_rounding(std::log(tuples_) + box + std::abs(mean));
@@ -192,11 +199,14 @@ RowBound ExactCertificate::finish(const double* sums, double maximum, double box
   for (Index c = 0; c < d_v; ++c) {
     const double quotient = sums[c] / sums[d_v];
     output[c] = units_.value(quotient, c);
-    bound.output = std::max(bound.output, units_.error(quotient, c, relative.output));
+    bound.output = std::max(bound.output,
+                            units_.error(quotient, c, std::isfinite(quotient) ? relative.output : HUGE_VAL));
   }
   log_normalizer = maximum + std::log(sums[d_v]);
   bound.log_normalizer =
-      relative.log_normalizer + log_rounding(std::abs(maximum) + std::abs(std::log(sums[d_v])));
+      std::isfinite(log_normalizer)
+          ? relative.log_normalizer + log_rounding(std::abs(maximum) + std::abs(std::log(sums[d_v])))
+          : HUGE_VAL;
   return bound;
 }
 
@@ -205,7 +215,7 @@ RowBound ExactCertificate::worst_case(double box) const {
   RowBound bound;
   for (Index c = 0; c < units_.lowest().size(); ++c)
     for (double extreme : {units_.lowest()(c), units_.highest()(c)})
-      bound.output = std::max(bound.output, units_.error(extreme, c, relative.output) * (1 + 1e-9));
+      bound.output = std::max(bound.output, with_slack(units_.error(extreme, c, relative.output)));
   bound.log_normalizer = relative.log_normalizer + log_rounding(2 * box + std::log(tuples_));
   return bound;
 }

@@ -79,7 +79,9 @@ class PolynomialCertificate {
 
   OutputUnits units_;
   double tuples_;
-  Index width_;
+  double mean_roundings_;  // in the mean score, relatively to the box score
+  double scaling_slack_;   // 2^k
+  double monomials_ = 0;
   ExpPolynomial polynomial_;
   std::vector<double> roundings_;  // M_m
 };

@@ -5,6 +5,16 @@
 
 namespace kronattn {
 
+namespace {
+
+/// x * 2^-exponent, towards `outwards` where that is not a double.
+double scaled_outwards(double x, int exponent, double outwards) {
+  const double scaled = std::ldexp(x, -exponent);
+  return std::ldexp(scaled, exponent) == x ? scaled : std::nextafter(scaled, outwards);
+}
+
+}  // namespace
+
 ColumnScaling::ColumnScaling(const Vector& largest) : first(largest.size()), second(largest.size()) {
   for (Index l = 0; l < largest.size(); ++l) {
     int exponent = 0;
@@ -41,26 +51,36 @@ Coordinates::Coordinates(const HeadMeasurement& head, const ProblemShape& shape)
   const ScoreBounds bounds(head.modes, shape);
   for (Index l = 0; l < shape.width; ++l) {
     const auto column = static_cast<std::size_t>(l);
+    bool vanishes = shape.scale == 0 || head.queries.largest(l) == 0;
+    for (const ModeMeasurement& mode : head.modes) vanishes = vanishes || mode.key_max(l) == 0;
     int exponent = queries.exponents[column];
     for (const ColumnScaling& mode : keys) exponent += mode.exponents[column];
-    weights(l) = static_cast<double>(std::ldexp(static_cast<long double>(shape.scale), exponent));
     const int query_exponent = queries.exponents[column];
-    box(l) = static_cast<double>(std::ldexp(bounds.box[column], query_exponent)) * (1 + 4 * unit_roundoff);
-    mean(l) = static_cast<double>(std::ldexp(bounds.mean[column], query_exponent));
+    // A coordinate that is zero in one mode adds nothing; its weight must not overflow where the others are
+    // large.
+    weights(l) =
+        vanishes ? 0 : static_cast<double>(std::ldexp(static_cast<long double>(shape.scale), exponent));
+    box(l) = vanishes ? 0
+                      : std::nextafter(static_cast<double>(std::ldexp(bounds.box[column], query_exponent)) *
+                                           (1 + 4 * unit_roundoff),
+                                       HUGE_VAL);
+    mean(l) = vanishes ? 0 : static_cast<double>(std::ldexp(bounds.mean[column], query_exponent));
   }
 
   for (std::size_t m = 0; m < head.modes.size(); ++m)
     for (Index c = 0; c < shape.value_width; ++c) {
-      const int exponent = -values[m].exponents[static_cast<std::size_t>(c)];
-      const double low = std::ldexp(head.modes[m].value_min(c), exponent);
-      const double high = std::ldexp(head.modes[m].value_max(c), exponent);
+      const int exponent = values[m].exponents[static_cast<std::size_t>(c)];
+      const double low = scaled_outwards(head.modes[m].value_min(c), exponent, -HUGE_VAL);
+      const double high = scaled_outwards(head.modes[m].value_max(c), exponent, HUGE_VAL);
       const double products[] = {value_min(c) * low, value_min(c) * high, value_max(c) * low,
                                  value_max(c) * high};
+      const bool rounded = m > 0;  // products of more than one mode are
+      const bool zero = (low == 0 && high == 0) || (value_min(c) == 0 && value_max(c) == 0);
       value_min(c) = *std::min_element(products, products + 4);
       value_max(c) = *std::max_element(products, products + 4);
-      if (m > 0) {  // products of more than one mode are rounded
-        value_min(c) -= 2 * unit_roundoff * std::abs(value_min(c));
-        value_max(c) += 2 * unit_roundoff * std::abs(value_max(c));
+      if (rounded && !zero) {
+        value_min(c) = std::nextafter(value_min(c) - 2 * unit_roundoff * std::abs(value_min(c)), -HUGE_VAL);
+        value_max(c) = std::nextafter(value_max(c) + 2 * unit_roundoff * std::abs(value_max(c)), HUGE_VAL);
       }
     }
 }

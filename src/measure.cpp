@@ -22,8 +22,26 @@ double hoelder_norm(const double* x, Index d, Index k) {
     sum += power;
   }
   const double root = k == 2 ? std::sqrt(sum) : std::pow(sum, 1.0 / static_cast<double>(k));
-  return largest * root * (1 + 4 * gamma(static_cast<double>(d + 2 * k + 8)));
+  // Below the normal numbers a relative slack does nothing: one step up always counts.
+  return std::nextafter(largest * root * (1 + 4 * gamma(static_cast<double>(d + 2 * k + 8))), HUGE_VAL);
 }
+
+/// A product of many factors, of which no part may leave the range of long double before the whole does.
+class ScaledProduct {
+ public:
+  explicit ScaledProduct(long double first) { multiply(first); }
+
+  void multiply(long double factor) {
+    int exponent = 0;
+    mantissa_ = std::frexp(mantissa_ * std::frexp(factor, &exponent), &last_);
+    exponent_ += exponent + last_;
+  }
+  long double value() const { return std::ldexp(mantissa_, exponent_); }
+
+ private:
+  long double mantissa_ = 1;
+  int exponent_ = 0, last_ = 0;
+};
 
 double down_from(long double x) {
   return static_cast<double>(x);
@@ -66,18 +84,19 @@ void ModeMeasurement::absorb(const ConstTile& keys, const ConstTile& values, Ind
     }
 }
 
-ScoreBounds::ScoreBounds(const std::vector<ModeMeasurement>& modes, const ProblemShape& shape)
-    : box(static_cast<std::size_t>(shape.width), std::abs(static_cast<long double>(shape.scale))),
-      mean(static_cast<std::size_t>(shape.width), shape.scale),
-      hoelder(std::abs(static_cast<long double>(shape.scale))) {
-  for (std::size_t m = 0; m < modes.size(); ++m) {
-    for (Index l = 0; l < shape.width; ++l) {
-      const auto column = static_cast<std::size_t>(l);
-      box[column] *= modes[m].key_max(l);
-      mean[column] *= modes[m].key_sums.mean(l, static_cast<double>(modes[m].rows));
-    }
-    hoelder *= modes[m].key_norm;
+ScoreBounds::ScoreBounds(const std::vector<ModeMeasurement>& modes, const ProblemShape& shape) {
+  const auto product = [&](const auto& factor_of_mode) {
+    ScaledProduct all(shape.scale);
+    for (const ModeMeasurement& mode : modes) all.multiply(factor_of_mode(mode));
+    return all.value();
+  };
+  for (Index l = 0; l < shape.width; ++l) {
+    box.push_back(
+        std::abs(product([l](const ModeMeasurement& mode) -> long double { return mode.key_max(l); })));
+    mean.push_back(product(
+        [l](const ModeMeasurement& mode) { return mode.key_sums.mean(l, static_cast<double>(mode.rows)); }));
   }
+  hoelder = std::abs(product([](const ModeMeasurement& mode) -> long double { return mode.key_norm; }));
 }
 
 void QueryMeasurement::absorb(const ConstTile& queries, const ScoreBounds& bounds, Index order) {

@@ -18,6 +18,12 @@ constexpr double largest_rank = 2147483646;  // monomials are numbered with 31 b
 /// products run at 10 Gflop/s.
 constexpr double flops_of_exp = 12;
 
+/// Rounding breaks every promise long before: e^S leaves the range of double.
+constexpr double largest_polynomial_score = 700;
+
+/// What `auto` lets the key sums take on a rank. Fixed, because the choice of method decides bits.
+constexpr double largest_automatic_memory = 16e9;
+
 constexpr double nominal_flops_per_second = 1e10;  // of one thread, either method
 
 std::string number(double value) {
@@ -67,6 +73,7 @@ class DegreeSearch {
 
   /// The smallest degree that keeps the promise, whatever its rank; -1 if rounding alone breaks it.
   Index smallest_degree() const {
+    if (head_.queries.score_bound > largest_polynomial_score) return -1;
     for (Index degree = 0; degree <= largest_degree; ++degree)
       if (keeps_promise(bound(degree))) return degree;
     return -1;
@@ -127,10 +134,11 @@ Plan make_plan(const HeadMeasurement& head, const ProblemShape& shape, double pr
 
   const DegreeSearch search(head, shape, promise, wishes);
   if (wishes.degree) {
-    const double rank = total_degree_rank(shape, *wishes.degree);
+    const double rank = *wishes.degree > largest_degree ? HUGE_VAL : total_degree_rank(shape, *wishes.degree);
     if (rank > largest_rank)
       throw NoPlan("degree " + std::to_string(*wishes.degree) + " has rank " + number(rank) +
-                   "; need below " + number(largest_rank));
+                   "; need a rank below " + number(largest_rank) + " and a degree of at most " +
+                   std::to_string(largest_degree));
     plan.reason = "degree " + std::to_string(*wishes.degree) + " was asked for";
     return polynomial_plan(std::move(plan), shape, *wishes.degree, search.bound(*wishes.degree));
   }
@@ -176,6 +184,9 @@ Plan make_plan(const HeadMeasurement& head, const ProblemShape& shape, double pr
     return polynomial_plan(std::move(plan), shape, degree, search.bound(degree));
   }
   if (degree < 0) return exact_plan("rounding in double precision breaks the promise of every polynomial");
+  if (polynomial_memory(shape, rank) > largest_automatic_memory && exact_keeps)
+    return exact_plan(at_degree + " would take " + number(polynomial_memory(shape, rank) / 1e9) +
+                      " GB a rank");
   if (rank > largest_rank || work >= exact_work)
     return exact_plan("exact takes " + number(exact_work) + " flops, " + at_degree + " would take " +
                       number(work));

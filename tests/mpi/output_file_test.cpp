@@ -116,9 +116,10 @@ TEST(OutputFile, ReplacesAnOldFileOnlyIfItMayAndOnlyAtTheEnd) {
   write(false, 1);
   EXPECT_THROW(write(false, 2), AgreedFailure);  // another run was faster
   EXPECT_EQ(mark(), 1);
+  EXPECT_EQ(scratch.files(), 2);  // what is complete is kept, beside the other
   write(true, 3);
   EXPECT_EQ(mark(), 3);
-  EXPECT_EQ(scratch.files(), 1);
+  EXPECT_EQ(scratch.files(), 2);
 }
 
 TEST(OutputFile, NoticesRowsThatDidNotReachTheDisk) {
@@ -146,11 +147,49 @@ TEST(OutputFile, NoticesRowsThatDidNotReachTheDisk) {
   }
 }
 
+TEST(OutputFile, OfTwoRunsInOneJobAreTwoFiles) {
+  const Communicator comm;
+  const Scratch scratch(comm);
+  setenv("SLURM_JOB_ID", "88", 1);
+  {
+    OutputFile first(comm, scratch / "out.h5", datasets, false);
+    usleep(2000);  // names hold milliseconds
+    {
+      const OutputFile second(comm, scratch / "out.h5", datasets, false);
+      EXPECT_EQ(scratch.files(), 2);
+    }
+    EXPECT_EQ(scratch.files(), 1);
+    write_share(comm, first);
+    first.check_written();
+    first.commit({});
+  }
+  unsetenv("SLURM_JOB_ID");
+  EXPECT_TRUE(fs::exists(scratch / "out.h5"));
+}
+
+TEST(WriteText, IsCompleteOrAbsent) {
+  const Communicator comm;
+  const Scratch scratch(comm);
+  write_text(comm, scratch / "report.json", "one\n");
+  write_text(comm, scratch / "report.json", "two\n");
+  EXPECT_EQ(scratch.files(), 1);
+  EXPECT_EQ(fs::file_size(scratch / "report.json"), 4u);
+  EXPECT_THROW(write_text(comm, scratch / "no/report.json", "three\n"), AgreedFailure);
+}
+
+TEST(OpenFile, ThatIsNotThereFailsOnAllRanks) {
+  const Communicator comm;
+  EXPECT_THROW(h5::open_file("/nowhere/at/all.h5", h5::Access::read, comm), AgreedFailure);
+}
+
 TEST(CheckOutput, RefusesWhatCannotBecomeAnOutput) {
   const Communicator comm;
   const Scratch scratch(comm);
   EXPECT_NO_THROW(check_output(comm, scratch / "out.h5", false, {scratch / "in.h5"}));
   EXPECT_THROW(check_output(comm, scratch / "in.h5", true, {scratch / "in.h5"}), AgreedFailure);
+  EXPECT_THROW(check_output(comm, scratch / "new.h5", true, {scratch / "./new.h5"}), AgreedFailure);
+  EXPECT_THROW(check_output(comm, "/dev/null", true, {}), AgreedFailure);
+  EXPECT_THROW(check_output(comm, "", true, {}), AgreedFailure);
   EXPECT_THROW(check_output(comm, scratch / "", true, {}), AgreedFailure);
   EXPECT_THROW(check_output(comm, scratch / "no/out.h5", true, {}), AgreedFailure);
 }

@@ -14,6 +14,7 @@ class InMemory : public Problem {
   explicit InMemory(testing::Problem problem) : problem_(std::move(problem)), shape_(problem_.shape()) {}
 
   const ProblemShape& shape() const override { return shape_; }
+  std::string name() const override { return "the problem"; }
   Precision precision() const override { return Precision::double_precision; }
   Matrix read(Part part, Index, Range rows) override {
     if (fail_at_ && part.kind == Part::queries && rows.begin <= *fail_at_ && *fail_at_ < rows.end)
@@ -138,6 +139,31 @@ TEST(DistributedSolve, AnUnreadableRowEndsAllRanksInTheSameWords) {
       EXPECT_EQ(std::string(failure.what()), "row " + std::to_string(row) + " can't be read");
     }
   }
+}
+
+TEST(DistributedSolve, NoticesAProblemThatChangedSinceItWasMeasured) {
+  const Communicator comm;
+  for (Method method : {Method::polynomial, Method::exact})
+    for (int part : {0, 1, 2}) {
+      InMemory problem(testing::random_problem({700, 30}, 300, 2, 1, testing::Uniform(7, -1, 1)));
+      PhaseSeconds seconds;
+      const ProblemMeasurement measurement = measure_problem(comm, problem, seconds);
+      testing::Problem& data = problem.data();
+      Matrix& changed = part == 0 ? data.queries : part == 1 ? data.keys[1] : data.values[0];
+      changed(changed.rows() - 1, 0) *= 1 - 1e-12;
+      Wishes wishes;
+      wishes.epsilon = 1e-4;
+      wishes.method = method;
+      const auto discard = [](const std::vector<Plan>&) -> RowSink {
+        return [](Index, Range, const RowOutputs&) {};
+      };
+      try {
+        solve(comm, problem, measurement, wishes, discard, seconds);
+        FAIL() << "the change went unnoticed";
+      } catch (const AgreedFailure& failure) {
+        EXPECT_NE(std::string(failure.what()).find("changed while"), std::string::npos) << failure.what();
+      }
+    }
 }
 
 TEST(DistributedSolve, NamesAnEntryThatIsNotFinite) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "problems.hpp"
@@ -199,6 +200,70 @@ TEST(Certificate, WorstCaseOfThePlanCoversEveryRow) {
         EXPECT_LE(exact_outputs.error_bound.maxCoeff(), exact.output) << name;
         EXPECT_LE(exact_outputs.log_error.maxCoeff(), exact.log_normalizer) << name;
       }
+}
+
+/// Both methods, every row, at a few degrees.
+void check_both(const Problem& problem, const std::string& name) {
+  std::vector<double> ratios;
+  for (Index degree : {0, 2, 8, 12})
+    check_rows(problem, testing::solve_polynomial(problem, degree), name, ratios);
+  check_rows(problem, testing::solve_exactly(problem), name, ratios);
+}
+
+Matrix matrix(Index rows, Index columns, std::initializer_list<double> entries) {
+  Matrix made(rows, columns);
+  std::copy(entries.begin(), entries.end(), made.data());
+  return made;
+}
+
+TEST(Certificate, HoldsAtTheEdgesOfTheRangeOfDouble) {
+  // Scores of order one from subnormal keys: a relative slack is lost in the rounding of their norms.
+  check_both({matrix(2, 2, {1e300, 1e300, -1e300, -1e300}),
+              {matrix(2, 2, {5e-324, 5e-324, -5e-324, -5e-324})},
+              {matrix(2, 1, {1, -1})},
+              3e23},
+             "subnormal keys");
+  // A coordinate that is zero in one mode and huge in the others.
+  check_both({matrix(2, 2, {1, 1.7e308, 0.5, 0}),
+              {matrix(3, 2, {1, 0, -1, 0, 0.3, 0})},
+              {matrix(3, 1, {1, -1, 0.2})},
+              1},
+             "zero key column");
+  check_both({matrix(1, 2, {1, 1e200}),
+              {matrix(2, 2, {1, 1e200, -1, 0}), matrix(2, 2, {0.5, 0, 1, 0})},
+              {matrix(2, 1, {1, -1}), matrix(2, 1, {1, 0.5})},
+              1},
+             "zero column at order 3");
+  // Columns of values so different that the small one vanishes when the mode is scaled by its largest value.
+  check_both({matrix(2, 1, {1, -1}),
+              {matrix(3, 1, {1, 0, -1})},
+              {matrix(3, 2, {1e300, 1e-100, 1e300, 2e-100, 1e300, 5e-100})},
+              1},
+             "a tiny value column");
+}
+
+TEST(Certificate, SurvivesOutputsAtTheLargestDouble) {
+  Problem problem = testing::random_problem({7, 5}, 40, 2, 1, Uniform(3, -1, 1));
+  problem.values[0].setConstant(std::numeric_limits<double>::max());
+  problem.values[1].setOnes();
+  for (const RowOutputs& outputs : {testing::solve_polynomial(problem, 6), testing::solve_exactly(problem)}) {
+    EXPECT_TRUE(outputs.output.allFinite());
+    EXPECT_GE(outputs.error_bound.minCoeff(), std::numeric_limits<double>::max() * 1e-17);
+  }
+}
+
+TEST(Certificate, HoldsAtOrdersWhosePartialProductsLeaveTheRange) {
+  Problem problem;
+  problem.queries = matrix(2, 1, {1, -1});
+  for (int m = 0; m < 34; ++m) {
+    problem.keys.push_back(matrix(1, 1, {m < 17 ? 1e-308 : 1e308}));
+    problem.values.push_back(matrix(1, 1, {1}));
+  }
+  problem.keys.back() = matrix(2, 1, {1e308, -1e308});
+  problem.values.back() = matrix(2, 1, {1, -1});
+  const HeadMeasurement head = testing::measure(problem);
+  EXPECT_GE(head.queries.score_bound, 0.99);
+  EXPECT_GE(head.queries.box_bound, 0.99);
 }
 
 TEST(Certificate, SaysTheRangeWhereThePolynomialIsWorthless) {

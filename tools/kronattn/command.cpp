@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <iostream>
 #include <sstream>
 
@@ -75,18 +74,6 @@ std::size_t CommandLine::choice(const std::string& name, const std::vector<std::
 
 Precision CommandLine::precision(const std::string& name) const {
   return choice(name, {"double", "single"}) == 0 ? Precision::double_precision : Precision::single_precision;
-}
-
-void write_report(const Communicator& comm, const std::string& path, const Json& report) {
-  comm.together([&] {
-    if (!comm.root()) return;
-    const std::string partial = path + ".partial";
-    std::ofstream file(partial);
-    file << report.dump(2) << "\n";
-    file.close();
-    if (!file || std::rename(partial.c_str(), path.c_str()) != 0)
-      throw std::runtime_error(path + ": the report can't be written");
-  });
 }
 
 }  // namespace kronattn

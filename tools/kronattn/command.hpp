@@ -17,16 +17,16 @@ namespace kronattn {
 /// Exit codes of the program.
 enum ExitCode { done = 0, failed = 1, usage = 2, wrong_result = 3 };
 
-/// A command line that makes no sense: exit code 2.
-class UsageError : public std::runtime_error {
+/// A command line that makes no sense: all ranks see the same one.
+class UsageError : public AgreedFailure {
  public:
-  using std::runtime_error::runtime_error;
+  explicit UsageError(const std::string& words) : AgreedFailure(words, usage) {}
 };
 
-/// A result that verify found wrong, on all ranks: exit code 3.
-class WrongResult : public std::runtime_error {
+/// A result that verify found wrong, on all ranks.
+class WrongResult : public AgreedFailure {
  public:
-  using std::runtime_error::runtime_error;
+  explicit WrongResult(const std::string& words) : AgreedFailure(words, wrong_result) {}
 };
 
 /// The options of one subcommand, and what was given.
@@ -72,9 +72,6 @@ class CommandLine {
   boost::program_options::options_description options_;
   boost::program_options::variables_map values_;
 };
-
-/// Writes a report file, rank 0 only; throws AgreedFailure on all ranks. Collective.
-void write_report(const Communicator& comm, const std::string& path, const Json& report);
 
 /// What main hands to a subcommand.
 struct Session {

@@ -2,6 +2,8 @@
 
 #include "generate.hpp"
 
+#include <cfloat>
+
 #include "output_file.hpp"
 #include "shared_options.hpp"
 
@@ -22,6 +24,8 @@ ExitCode run_generate(const Session& session, const std::vector<std::string>& ar
   if (!line.given("output")) line.complain("need --output");
   Instance instance = read_instance(line);
   instance.precision = line.precision("precision");
+  if (instance.precision == Precision::single_precision && instance.bound > FLT_MAX)
+    line.complain("--bound is larger than single precision holds; need --precision double");
   check_output(session.comm, line.text("output"), line.flag("overwrite"), {});
   generate(session.comm, instance, line.text("output"), line.flag("overwrite"));
   return done;

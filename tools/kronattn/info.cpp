@@ -127,7 +127,7 @@ ExitCode run_info(const Session& session, const std::vector<std::string>& argume
     if (comm.root() && !line.flag("quiet")) std::cout << describe(info);
     all.push_back(std::move(info));
   }
-  if (line.given("report")) write_report(comm, line.text("report"), all);
+  if (line.given("report")) write_text(comm, line.text("report"), all.dump(2) + "\n");
   return done;
 }
 

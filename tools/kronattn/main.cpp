@@ -2,6 +2,9 @@
 
 #include <mpi.h>
 
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
 #include <iostream>
 #include <map>
 
@@ -63,23 +66,14 @@ ExitCode dispatch(const Session& session, const std::vector<std::string>& argume
   return command->second(session, {arguments.begin() + 1, arguments.end()});
 }
 
-/// All ranks fail in the same words: rank 0 says them.
-ExitCode report_together(const Communicator& comm, const std::exception& error, ExitCode code) {
-  if (comm.root()) std::cerr << "kronattn: " + std::string(error.what()) + "\n";
-  return code;
-}
-
-ExitCode run(const std::vector<std::string>& arguments) {
+int run(const std::vector<std::string>& arguments) {
   const Stopwatch since_init;
   const Communicator comm;
   try {
     return dispatch({comm, since_init}, arguments);
-  } catch (const UsageError& error) {
-    return report_together(comm, error, usage);
-  } catch (const WrongResult& error) {
-    return report_together(comm, error, wrong_result);
   } catch (const AgreedFailure& error) {
-    return report_together(comm, error, failed);
+    if (comm.root()) std::cerr << "kronattn: " + std::string(error.what()) + "\n";
+    return error.exit_code();
   } catch (const std::exception& error) {
     // This rank alone knows: the others may wait for it, so all of them end here.
     std::cerr << "kronattn: " + std::string(error.what()) + " (rank " + std::to_string(comm.rank()) + ")\n";
@@ -93,11 +87,25 @@ ExitCode run(const std::vector<std::string>& arguments) {
 
 }  // namespace kronattn
 
+namespace {
+
+/// What even an exception can't leave, as out of memory inside a thread: still one line, and no rank waits
+/// for this one.
+[[noreturn]] void end_all_ranks() {
+  std::fputs("kronattn: out of memory or lost in a thread; need more memory or fewer ranks on a host\n",
+             stderr);
+  MPI_Abort(MPI_COMM_WORLD, kronattn::failed);
+  std::_Exit(kronattn::failed);
+}
+
+}  // namespace
+
 int main(int count, char** arguments) {
   int provided = 0;
   MPI_Init_thread(&count, &arguments, MPI_THREAD_FUNNELED, &provided);
   kronattn::h5::silence();
-  const kronattn::ExitCode code = kronattn::run({arguments + 1, arguments + count});
+  std::set_terminate(end_all_ranks);
+  const int code = kronattn::run({arguments + 1, arguments + count});
   std::cout.flush();
   MPI_Finalize();
   return code;

@@ -101,7 +101,8 @@ ExitCode run_plan(const Session& session, const std::vector<std::string>& argume
     shape = instance.shape;
   }
   wishes.output_precision = read_output_precision(line, precision);
-  const std::vector<Plan> plans = plan_heads(measurement, shape, wishes);
+  const std::vector<Plan> plans =
+      plan_heads(measurement, shape, wishes, from_file ? line.file("problem") : "plan");
 
   double memory = 0, rank = 0;
   for (const Plan& plan : plans) {
@@ -118,7 +119,7 @@ ExitCode run_plan(const Session& session, const std::vector<std::string>& argume
                     {"bytes_reduced", static_cast<double>(shape.modes() * shape.heads) * 16 * rank *
                                           static_cast<double>(shape.value_width + 1)},
                     {"polynomial_pays_from_rows", rank > 0 ? Json(paying_rows(shape, rank)) : Json(nullptr)}};
-  if (line.given("report")) write_report(comm, line.text("report"), report);
+  if (line.given("report")) write_text(comm, line.text("report"), report.dump(2) + "\n");
   if (comm.root() && !line.flag("quiet")) std::cout << plan_summary(report) << cost_summary(report["cost"]);
   return done;
 }

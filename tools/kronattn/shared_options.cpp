@@ -21,6 +21,8 @@ std::string text(double value) {
   return out.str();
 }
 
+constexpr Index most_threads = 1024, highest_order = 64;
+
 /// "N1,N2,...": one length per mode.
 std::vector<Index> key_rows(const CommandLine& line, Index modes) {
   std::vector<Index> rows;
@@ -68,6 +70,8 @@ Instance read_instance(const CommandLine& line) {
   Instance instance;
   ProblemShape& shape = instance.shape;
   const Index order = line.integer("order", 2);
+  if (order > highest_order)
+    line.complain("--order is " + std::to_string(order) + "; need at most " + std::to_string(highest_order));
   shape.queries = line.integer("rows", 0);
   shape.width = line.integer("width", 1);
   shape.value_width = line.given("value-width") ? line.integer("value-width", 1) : shape.width;
@@ -141,7 +145,11 @@ void add_run_options(CommandLine& line) {
 int read_threads(const CommandLine& line, const Communicator& comm) {
   int threads = omp_get_max_threads();
   if (line.given("threads")) {
-    threads = static_cast<int>(line.integer("threads", 1));
+    const Index wanted = line.integer("threads", 1);
+    if (wanted > most_threads)
+      line.complain("--threads is " + std::to_string(wanted) + "; need at most " +
+                    std::to_string(most_threads));
+    threads = static_cast<int>(wanted);
   } else if (std::getenv("OMP_NUM_THREADS") == nullptr) {
     cpu_set_t allowed;
     CPU_ZERO(&allowed);
@@ -149,6 +157,7 @@ int read_threads(const CommandLine& line, const Communicator& comm) {
     const bool bound = cores < sysconf(_SC_NPROCESSORS_ONLN);
     threads = std::max(1, bound ? cores : cores / comm.ranks_on_host());
   }
+  threads = static_cast<int>(comm.min(threads));
   omp_set_num_threads(threads);
   return threads;
 }

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <memory>
 
+#include "output_file.hpp"
 #include "result_file.hpp"
 #include "shared_options.hpp"
 
@@ -55,7 +56,7 @@ ExitCode run_solve(const Session& session, const std::vector<std::string>& argum
   facts.total_seconds = session.since_init.seconds();
   const Json report = solve_report(comm, problem, measurement, wishes, outcome, facts);
   result->commit(report, measurement.fingerprint());
-  if (line.given("report")) write_report(comm, line.text("report"), report);
+  if (line.given("report")) write_text(comm, line.text("report"), report.dump(2) + "\n");
   if (comm.root() && !line.flag("quiet")) std::cout << summary(report);
   return done;
 }

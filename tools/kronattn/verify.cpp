@@ -4,6 +4,7 @@
 
 #include <iostream>
 
+#include "output_file.hpp"
 #include "shared_options.hpp"
 
 namespace kronattn {
@@ -66,7 +67,7 @@ ExitCode run_verify(const Session& session, const std::vector<std::string>& argu
                      : wanted_rows ? *wanted_rows
                                    : affordable_rows(shape, static_cast<double>(comm.size()) * threads);
   const Verification verification = verify(comm, problem, measurement, result, rows);
-  if (line.given("report")) write_report(comm, line.text("report"), verify_report(verification));
+  if (line.given("report")) write_text(comm, line.text("report"), verify_report(verification).dump(2) + "\n");
   if (comm.root() && !line.flag("quiet")) std::cout << summary(verification);
   char worst[160];
   std::snprintf(

@@ -1,0 +1,40 @@
+#include "content.hpp"
+
+#include <algorithm>
+
+#include "checksum.hpp"
+#include "tiles.hpp"
+
+namespace kronattn {
+
+namespace {
+
+/// Queries are shared out in smaller tiles than keys, down to the exact method's at order 3 and up.
+Index piece_rows(Part part) {
+  return part.kind == Part::queries ? exact_query_tile_rows(3) : key_tile_rows;
+}
+
+static_assert(exact_query_tile_rows(2) % exact_query_tile_rows(3) == 0 &&
+              query_tile_rows % exact_query_tile_rows(3) == 0);
+
+}  // namespace
+
+void ContentSum::add(Part part, Index head, Range rows, const Matrix& data) {
+  for (Index begin = 0; begin < data.rows(); begin += piece_rows(part)) {
+    const Index end = std::min(data.rows(), begin + piece_rows(part));
+    const std::int64_t place[] = {part.kind, part.mode, head, rows.begin + begin};
+    const std::uint64_t sum = checksum(data.row(begin).data(),
+                                       static_cast<std::size_t>((end - begin) * data.cols()) * sizeof(double),
+                                       checksum(place, sizeof place, 0));
+    halves_[0] += static_cast<std::int64_t>(sum >> 32);
+    halves_[1] += static_cast<std::int64_t>(sum & 0xffffffff);
+  }
+}
+
+std::uint64_t ContentSum::over_ranks(const Communicator& comm) const {
+  std::vector<std::int64_t> halves = halves_;
+  comm.sum(halves);
+  return checksum(halves.data(), halves.size() * sizeof(std::int64_t), 0);
+}
+
+}  // namespace kronattn

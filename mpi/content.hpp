@@ -1,0 +1,27 @@
+// Checksums of a problem's content, gathered as rows are read: what a result, and later a checkpoint, belongs
+// to.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "communicator.hpp"
+#include "problem.hpp"
+
+namespace kronattn {
+
+/// A sum of the checksums of all pieces that were read, each together with its place: it depends neither on
+/// who read what nor in which order. Rows of a part are cut into pieces by global row number.
+class ContentSum {
+ public:
+  /// Adds rows that start at a piece's first row, as every tile of every method does.
+  void add(Part part, Index head, Range rows, const Matrix& data);
+
+  /// Collective: the sum over all ranks.
+  std::uint64_t over_ranks(const Communicator& comm) const;
+
+ private:
+  std::vector<std::int64_t> halves_ = {0, 0};  // of 64-bit checksums, so that no sum overflows
+};
+
+}  // namespace kronattn
