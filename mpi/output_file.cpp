@@ -51,6 +51,12 @@ bool same_file(const std::string& one, const std::string& other) {
   return !first.empty() && first == second;
 }
 
+Index entries_in_row(const DatasetPlan& dataset) {
+  Index entries = 1;
+  for (std::size_t i = dataset.heads ? 2 : 1; i < dataset.shape.size(); ++i) entries *= dataset.shape[i];
+  return entries;
+}
+
 /// Waits until a file or folder is on disk.
 void sync(const std::string& path) {
   const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -175,9 +181,7 @@ void OutputFile::reserve(std::uint64_t bytes) {
 void OutputFile::write(std::size_t dataset, Index head, Range rows, const double* data) {
   if (rows.size() == 0) return;
   const DatasetPlan& plan = datasets_[dataset];
-  std::size_t entries = static_cast<std::size_t>(rows.size());
-  for (std::size_t i = plan.heads ? 2 : 1; i < plan.shape.size(); ++i)
-    entries *= static_cast<std::size_t>(plan.shape[i]);
+  const auto entries = static_cast<std::size_t>(rows.size() * entries_in_row(plan));
   const bool single = plan.precision == Precision::single_precision;
   std::vector<float> rounded;
   if (single) rounded.assign(data, data + entries);
@@ -204,10 +208,8 @@ void OutputFile::check_written() {
     for (const Written& part : written_) {
       const DatasetPlan& plan = datasets_[part.dataset];
       const bool single = plan.precision == Precision::single_precision;
-      std::size_t bytes =
-          static_cast<std::size_t>(part.rows.size()) * (single ? sizeof(float) : sizeof(double));
-      for (std::size_t i = plan.heads ? 2 : 1; i < plan.shape.size(); ++i)
-        bytes *= static_cast<std::size_t>(plan.shape[i]);
+      const std::size_t bytes = static_cast<std::size_t>(part.rows.size() * entries_in_row(plan)) *
+                                (single ? sizeof(float) : sizeof(double));
       data.resize(bytes);
       if (!h5::read_rows(open_[part.dataset], plan.heads, part.head, part.rows,
                          single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, data.data()) ||

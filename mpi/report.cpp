@@ -69,8 +69,10 @@ Json problem_json(const ProblemShape& shape, Precision precision) {
 
 Json plan_json(const std::vector<Plan>& plans, const Wishes& wishes, double threads) {
   const Total total(plans);
+  const auto most_work = std::max_element(
+      plans.begin(), plans.end(), [](const Plan& one, const Plan& other) { return one.flops < other.flops; });
   return {{"method", total.method()},
-          {"reason", plans.front().reason},
+          {"reason", most_work->reason},
           {"degree", total.polynomial ? Json(total.degree) : Json(nullptr)},
           {"rank", static_cast<std::int64_t>(total.rank)},
           {"mean_row_rank", total.mean_row_rank},

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
-#include <sstream>
 
 #include "key_tiles.hpp"
+#include "text.hpp"
 #include "tiles.hpp"
 
 namespace kronattn {
@@ -37,21 +37,15 @@ void deliver(const RowSink& sink, Index head, Range rows, const RowOutputs& outp
   sink(head, rows, outputs);
 }
 
-std::string number(double value) {
-  std::ostringstream text;
-  text.precision(3);
-  text << value;
-  return text.str();
-}
-
 }  // namespace
 
 std::vector<Plan> plan_heads(const ProblemMeasurement& measurement, const ProblemShape& shape,
                              const Wishes& wishes, const std::string& problem) {
   const double largest_output = wishes.output_precision == Precision::single_precision ? FLT_MAX : DBL_MAX;
   if (measurement.promise > largest_output)
-    throw AgreedFailure(problem + ": outputs may reach " + number(measurement.promise) + "; need at most " +
-                        number(largest_output) + ", the largest number of the output's precision");
+    throw AgreedFailure(problem + ": outputs may reach " + short_number(measurement.promise) +
+                        "; need at most " + short_number(largest_output) +
+                        ", the largest number of the output's precision");
   std::vector<Plan> plans;
   try {
     for (const HeadMeasurement& head : measurement.heads) {
@@ -187,11 +181,12 @@ SolveOutcome solve(const Communicator& comm, Problem& problem, const ProblemMeas
   outcome.largest_log_error = comm.max(outcome.largest_log_error);
   if (wishes.epsilon && (outcome.largest_error_bound > *wishes.epsilon * measurement.promise ||
                          outcome.largest_log_error > *wishes.epsilon))
-    throw AgreedFailure(problem.name() + ": the bound reached is " + number(outcome.largest_error_bound) +
-                        " for the outputs and " + number(outcome.largest_log_error) +
-                        " for the log normalizers; epsilon " + number(*wishes.epsilon) + " needs " +
-                        number(*wishes.epsilon * measurement.promise) + " and " + number(*wishes.epsilon) +
-                        (wishes.degree ? "; need a higher --degree, or none so that it is chosen" : ""));
+    throw AgreedFailure(
+        problem.name() + ": the bound reached is " + short_number(outcome.largest_error_bound) +
+        " for the outputs and " + short_number(outcome.largest_log_error) +
+        " for the log normalizers; epsilon " + short_number(*wishes.epsilon) + " needs " +
+        short_number(*wishes.epsilon * measurement.promise) + " and " + short_number(*wishes.epsilon) +
+        (wishes.degree ? "; need a higher --degree, or none so that it is chosen" : ""));
   return outcome;
 }
 

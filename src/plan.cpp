@@ -1,10 +1,10 @@
 #include "plan.hpp"
 
 #include <cmath>
-#include <sstream>
 
 #include "exp_polynomial.hpp"
 #include "monomials.hpp"
+#include "text.hpp"
 
 namespace kronattn {
 
@@ -25,13 +25,6 @@ constexpr double largest_polynomial_score = 700;
 constexpr double largest_automatic_memory = 16e9;
 
 constexpr double nominal_flops_per_second = 1e10;  // of one thread, either method
-
-std::string number(double value) {
-  std::ostringstream text;
-  text.precision(3);
-  text << value;
-  return text.str();
-}
 
 double total_degree_rank(const ProblemShape& shape, Index degree) {
   return binomial(static_cast<double>(shape.width + degree), static_cast<double>(degree));
@@ -120,7 +113,7 @@ double predicted_seconds(double flops, double threads) {
 
 Plan make_plan(const HeadMeasurement& head, const ProblemShape& shape, double promise, const Wishes& wishes) {
   if (!(head.queries.box_bound <= 1e290))
-    throw NoPlan("scores reach " + number(head.queries.box_bound) + ", beyond what double can hold");
+    throw NoPlan("scores reach " + short_number(head.queries.box_bound) + ", beyond what double can hold");
 
   Plan plan;
   plan.score_bound = head.queries.score_bound;
@@ -136,8 +129,8 @@ Plan make_plan(const HeadMeasurement& head, const ProblemShape& shape, double pr
   if (wishes.degree) {
     const double rank = *wishes.degree > largest_degree ? HUGE_VAL : total_degree_rank(shape, *wishes.degree);
     if (rank > largest_rank)
-      throw NoPlan("degree " + std::to_string(*wishes.degree) + " has rank " + number(rank) +
-                   "; need a rank below " + number(largest_rank) + " and a degree of at most " +
+      throw NoPlan("degree " + std::to_string(*wishes.degree) + " has rank " + short_number(rank) +
+                   "; need a rank below " + short_number(largest_rank) + " and a degree of at most " +
                    std::to_string(largest_degree));
     plan.reason = "degree " + std::to_string(*wishes.degree) + " was asked for";
     return polynomial_plan(std::move(plan), shape, *wishes.degree, search.bound(*wishes.degree));
@@ -149,10 +142,11 @@ Plan make_plan(const HeadMeasurement& head, const ProblemShape& shape, double pr
   const double exact_work = exact_flops(shape, static_cast<double>(shape.queries));
   const auto exact_plan = [&](std::string reason) {
     if (!exact_keeps)
-      throw NoPlan("epsilon " + number(epsilon) + " can't be promised: rounding alone may cost " +
-                   number(promise > 0 ? exact_bound.output / promise : exact_bound.output) +
-                   " of an output and " + number(exact_bound.log_normalizer) +
-                   " of a log normalizer (scores up to " + number(head.queries.box_bound) + ", output in " +
+      throw NoPlan("epsilon " + short_number(epsilon) + " can't be promised: rounding alone may cost " +
+                   short_number(promise > 0 ? exact_bound.output / promise : exact_bound.output) +
+                   " of an output and " + short_number(exact_bound.log_normalizer) +
+                   " of a log normalizer (scores up to " + short_number(head.queries.box_bound) +
+                   ", output in " +
                    (wishes.output_precision == Precision::single_precision
                         ? "single precision); need a larger --epsilon or --output-precision double"
                         : "double precision); need a larger --epsilon"));
@@ -167,17 +161,18 @@ Plan make_plan(const HeadMeasurement& head, const ProblemShape& shape, double pr
   const Index degree = search.smallest_degree();
   const double rank = degree < 0 ? HUGE_VAL : total_degree_rank(shape, degree);
   const double work = aggregate_flops(shape, rank) + evaluate_flops(shape, rank);
-  const std::string at_degree = "degree " + std::to_string(degree) + " at rank " + number(rank);
+  const std::string at_degree = "degree " + std::to_string(degree) + " at rank " + short_number(rank);
   if (wishes.method == Method::polynomial) {
     if (degree < 0)
-      throw NoPlan(
-          "epsilon " + number(epsilon) + " can't be promised by the polynomial method: rounding in double " +
-          "precision breaks it at every degree up to " + std::to_string(largest_degree) + " (scores up to " +
-          number(plan.score_bound) + "); need more precision, a larger --epsilon or " + "--method exact");
+      throw NoPlan("epsilon " + short_number(epsilon) +
+                   " can't be promised by the polynomial method: rounding in double " +
+                   "precision breaks it at every degree up to " + std::to_string(largest_degree) +
+                   " (scores up to " + short_number(plan.score_bound) +
+                   "); need more precision, a larger --epsilon or " + "--method exact");
     if (rank > largest_rank)
-      throw NoPlan("epsilon " + number(epsilon) + " needs " + at_degree + " and " +
-                   number(polynomial_memory(shape, rank) / 1e9) +
-                   " GB of memory per rank; need a rank below " + number(largest_rank) +
+      throw NoPlan("epsilon " + short_number(epsilon) + " needs " + at_degree + " and " +
+                   short_number(polynomial_memory(shape, rank) / 1e9) +
+                   " GB of memory per rank; need a rank below " + short_number(largest_rank) +
                    ", a larger --epsilon or --method exact");
     plan.reason = "the polynomial method was asked for; degree " + std::to_string(degree) +
                   " is the smallest that keeps the promise";
@@ -185,12 +180,13 @@ Plan make_plan(const HeadMeasurement& head, const ProblemShape& shape, double pr
   }
   if (degree < 0) return exact_plan("rounding in double precision breaks the promise of every polynomial");
   if (polynomial_memory(shape, rank) > largest_automatic_memory && exact_keeps)
-    return exact_plan(at_degree + " would take " + number(polynomial_memory(shape, rank) / 1e9) +
+    return exact_plan(at_degree + " would take " + short_number(polynomial_memory(shape, rank) / 1e9) +
                       " GB a rank");
   if (rank > largest_rank || work >= exact_work)
-    return exact_plan("exact takes " + number(exact_work) + " flops, " + at_degree + " would take " +
-                      number(work));
-  plan.reason = at_degree + " takes " + number(work) + " flops, exact would take " + number(exact_work);
+    return exact_plan("exact takes " + short_number(exact_work) + " flops, " + at_degree + " would take " +
+                      short_number(work));
+  plan.reason =
+      at_degree + " takes " + short_number(work) + " flops, exact would take " + short_number(exact_work);
   return polynomial_plan(std::move(plan), shape, degree, search.bound(degree));
 }
 

@@ -9,17 +9,13 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "text.hpp"
+
 namespace kronattn {
 
 namespace po = boost::program_options;
 
 namespace {
-
-std::string text(double value) {
-  std::ostringstream out;
-  out << value;
-  return out.str();
-}
 
 constexpr Index most_threads = 1024, highest_order = 64;
 
@@ -85,7 +81,7 @@ Instance read_instance(const CommandLine& line) {
   shape.heads = instance.has_heads ? line.integer("heads", 1) : 1;
   instance.bound = line.number("bound");
   if (!(instance.bound > 0 && std::isfinite(instance.bound)))
-    line.complain("--bound is " + text(instance.bound) + "; need a finite number above 0");
+    line.complain("--bound is " + short_number(instance.bound) + "; need a finite number above 0");
   instance.distribution =
       static_cast<Distribution>(line.choice("distribution", {"uniform", "gaussian", "sphere", "positive"}));
   instance.signal_values = line.choice("values", {"signal", "uniform"}) == 0;
@@ -119,7 +115,7 @@ Wishes read_wishes(const CommandLine& line) {
   if (line.given("epsilon") || !wishes.degree) {
     wishes.epsilon = line.number("epsilon");
     if (!(*wishes.epsilon > 0 && *wishes.epsilon < 1))
-      line.complain("--epsilon is " + text(*wishes.epsilon) + "; need a number above 0 and below 1");
+      line.complain("--epsilon is " + short_number(*wishes.epsilon) + "; need a number above 0 and below 1");
   }
   return wishes;
 }
@@ -127,7 +123,7 @@ Wishes read_wishes(const CommandLine& line) {
 std::optional<double> read_scale(const CommandLine& line) {
   if (!line.given("scale")) return std::nullopt;
   const double scale = line.number("scale");
-  if (!std::isfinite(scale)) line.complain("--scale is " + text(scale) + "; need a finite number");
+  if (!std::isfinite(scale)) line.complain("--scale is " + short_number(scale) + "; need a finite number");
   return scale;
 }
 
