@@ -5,7 +5,22 @@
 #include <gtest/gtest.h>
 #include <mpi.h>
 
+#include <cstdio>
+
 #include "h5.hpp"
+
+/// On ranks that print nothing else.
+class FailuresOnly : public ::testing::EmptyTestEventListener {
+ public:
+  explicit FailuresOnly(int rank) : rank_(rank) {}
+  void OnTestPartResult(const ::testing::TestPartResult& result) override {
+    if (result.failed())
+      std::printf("rank %d: %s:%d: %s\n", rank_, result.file_name(), result.line_number(), result.message());
+  }
+
+ private:
+  int rank_;
+};
 
 int main(int count, char** arguments) {
   MPI_Init(&count, &arguments);
@@ -16,6 +31,7 @@ int main(int count, char** arguments) {
   if (rank != 0) {
     auto& listeners = ::testing::UnitTest::GetInstance()->listeners();
     delete listeners.Release(listeners.default_result_printer());
+    listeners.Append(new FailuresOnly(rank));
   }
   int failed = RUN_ALL_TESTS();
   MPI_Allreduce(MPI_IN_PLACE, &failed, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD);
