@@ -1,16 +1,17 @@
 // Numbers in messages.
 #pragma once
 
-#include <cstdio>
+#include <sstream>
 #include <string>
 
 namespace kronattn {
 
 /// Three significant digits: enough to understand an error.
 inline std::string short_number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3g", value);
-  return text;
+  std::ostringstream text;
+  text.precision(3);
+  text << value;
+  return text.str();
 }
 
 }  // namespace kronattn
