@@ -57,7 +57,7 @@ void Communicator::together(const std::function<void()>& work) const {
   if (first < HUGE_VAL) throw AgreedFailure(broadcast(words, static_cast<int>(first)));
 }
 
-void Communicator::sum(std::vector<std::int64_t>& values) const {
+void Communicator::sum(std::span<std::int64_t> values) const {
   allreduce(values.data(), static_cast<Index>(values.size()), MPI_INT64_T, MPI_SUM, comm_);
   bytes_reduced_ += static_cast<std::int64_t>(values.size() * sizeof(std::int64_t));
 }
@@ -103,6 +103,21 @@ std::string Communicator::broadcast(const std::string& text, int from) const {
   std::string copy = rank_ == from ? text : std::string(static_cast<std::size_t>(length), '\0');
   check(MPI_Bcast(copy.data(), static_cast<int>(length), MPI_CHAR, from, comm_), "MPI_Bcast");
   return copy;
+}
+
+std::vector<double> Communicator::gather(const std::vector<double>& mine) const {
+  std::vector<std::int64_t> lengths(static_cast<std::size_t>(size_));
+  const auto length = static_cast<std::int64_t>(mine.size());
+  check(MPI_Allgather(&length, 1, MPI_INT64_T, lengths.data(), 1, MPI_INT64_T, comm_), "MPI_Allgather");
+  std::vector<double> all;
+  for (int from = 0; from < size_; ++from) {
+    std::vector<double> part(static_cast<std::size_t>(lengths[static_cast<std::size_t>(from)]));
+    if (part.empty()) continue;
+    if (rank_ == from) part = mine;
+    broadcast(part.data(), static_cast<Index>(part.size()), from);
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  return all;
 }
 
 namespace {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -53,7 +54,7 @@ class Communicator {
   /// rank on all. What may fail on one rank alone goes through here before the next collective call.
   void together(const std::function<void()>& work) const;
 
-  void sum(std::vector<std::int64_t>& values) const;  // elementwise, in place, any length
+  void sum(std::span<std::int64_t> values) const;  // elementwise, in place, any length
   std::int64_t sum(std::int64_t value) const;
   double add(double value) const;  // in an order of MPI's choosing: for figures that are only reported
   void max(double* values, Index count) const;
@@ -62,6 +63,8 @@ class Communicator {
   double min(double value) const;
   void broadcast(double* values, Index count, int from) const;
   std::string broadcast(const std::string& text, int from) const;
+  /// Every rank's values, one after the other, on all ranks.
+  std::vector<double> gather(const std::vector<double>& mine) const;
 
   /// How many different hosts the ranks run on, and how many ranks share this one. Collective.
   int hosts() const;

@@ -27,23 +27,230 @@ void inspect(const Problem& problem, Part part, Index head, Range rows, const Ma
   content.add(part, head, rows, data);
 }
 
+void max(const Communicator& comm, Vector& values) {
+  comm.max(values.data(), values.size());
+}
+
+void min(const Communicator& comm, Vector& values) {
+  comm.min(values.data(), values.size());
+}
+
 /// Collective.
 void merge(const Communicator& comm, ModeMeasurement& mode) {
   mode.rows = comm.sum(std::int64_t{mode.rows});
-  comm.max(mode.key_max.data(), mode.key_max.size());
+  min(comm, mode.key_min);
+  max(comm, mode.key_max);
   mode.key_norm = comm.max(mode.key_norm);
   comm.sum(mode.key_sums.digits());
-  comm.min(mode.value_min.data(), mode.value_min.size());
-  comm.max(mode.value_max.data(), mode.value_max.size());
+  min(comm, mode.value_min);
+  max(comm, mode.value_max);
 }
 
 /// Collective.
 void merge(const Communicator& comm, QueryMeasurement& queries) {
-  comm.max(queries.largest.data(), queries.largest.size());
+  max(comm, queries.largest);
   queries.score_bound = comm.max(queries.score_bound);
   queries.box_bound = comm.max(queries.box_bound);
-  queries.smallest_mean = comm.min(queries.smallest_mean);
+  queries.score_error = comm.max(queries.score_error);
+  comm.sum(queries.spreads.rows);
+  max(comm, queries.spreads.below);
+  max(comm, queries.spreads.above);
 }
+
+/// Some rows of a dataset, in blocks evenly spread over it, which row numbers alone decide.
+Matrix sample_rows(Problem& problem, Part part, Index head, Index blocks, Index block_rows) {
+  const Index rows = problem.rows(part);
+  if (rows <= blocks * block_rows) return problem.read(part, head, {0, rows});
+  Matrix sample(blocks * block_rows, problem.columns(part));
+  for (Index b = 0; b < blocks; ++b) {
+    const auto begin = static_cast<Index>(std::llround(static_cast<double>(rows - block_rows) *
+                                                       static_cast<double>(b) / static_cast<double>(blocks - 1)));
+    sample.middleRows(b * block_rows, block_rows) = problem.read(part, head, {begin, begin + block_rows});
+  }
+  return sample;
+}
+
+/// Collective: reads a sample of one head on one rank, for all.
+HeadSample read_sample(const Communicator& comm, Problem& problem, Index head) {
+  constexpr Index query_blocks = 8, query_block_rows = 32, key_blocks = 64, key_block_rows = 64;
+  const ProblemShape& shape = problem.shape();
+  HeadSample sample;
+  const int reader = static_cast<int>(head % comm.size());
+  comm.together([&] {
+    if (comm.rank() == reader)
+      sample.queries = sample_rows(problem, {Part::queries}, head, query_blocks, query_block_rows);
+    else
+      sample.queries.resize(std::min(shape.queries, query_blocks * query_block_rows), shape.width);
+    for (Index m = 0; m < shape.modes(); ++m)
+      if (comm.rank() == reader)
+        sample.keys.push_back(sample_rows(problem, {Part::keys, m}, head, key_blocks, key_block_rows));
+      else
+        sample.keys.emplace_back(std::min(shape.keys[static_cast<std::size_t>(m)], key_blocks * key_block_rows),
+                                 shape.width);
+  });
+  comm.broadcast(sample.queries.data(), sample.queries.size(), reader);
+  for (Matrix& keys : sample.keys) comm.broadcast(keys.data(), keys.size(), reader);
+  const auto finite = [](const Matrix& rows) { return rows.allFinite(); };
+  if (!finite(sample.queries) || !std::all_of(sample.keys.begin(), sample.keys.end(), finite)) {
+    sample.queries.setZero();  // the full pass will name the entry
+    for (Matrix& keys : sample.keys) keys.setZero();
+  }
+  return sample;
+}
+
+/// What the sample decides: the coordinates, and the shape of the scores in them.
+void look_at_sample(const HeadSample& sample, const ProblemShape& shape, const CoordinateWishes& wishes,
+                    MeasuredHead& head) {
+  head.change = ChangeOfCoordinates();
+  if (wishes.change && shape.order() == 2)
+    head.change = ChangeOfCoordinates(sample, shape.scale, wishes.negligible_score);
+  if (head.change.none()) {
+    head.scores = ScoreShape(sample, shape.scale);
+  } else {
+    head.scores = ScoreShape({head.change.queries(sample.queries).rows, {head.change.keys(sample.keys.front()).rows}},
+                             shape.scale);
+  }
+}
+
+/// The measurement of a pass as it grows, by threads over tiles: maxima, minima and exact sums merge in any order.
+template <class Measured, class Absorb>
+void measure_tiles(Index rows, Index tile_rows, Measured& measured, const Measured& empty, Absorb absorb) {
+#pragma omp parallel
+  {
+    Measured mine = empty;
+#pragma omp for schedule(dynamic)
+    for (Index tile = 0; tile < tile_count(rows, tile_rows); ++tile) absorb(tile_range(tile, rows, tile_rows), mine);
+#pragma omp critical
+    measured.merge(mine);
+  }
+}
+
+/// A mode in both systems of coordinates.
+struct BothModes {
+  ModeMeasurement file, changed;
+  double remainder = 0, dropped = 0;
+
+  void merge(const BothModes& other) {
+    file.merge(other.file);
+    changed.merge(other.changed);
+    remainder = std::max(remainder, other.remainder);
+    dropped = std::max(dropped, other.dropped);
+  }
+};
+
+struct BothQueries {
+  QueryMeasurement file, changed;
+
+  void merge(const BothQueries& other) {
+    file.merge(other.file);
+    changed.merge(other.changed);
+  }
+};
+
+/// The measurement of all heads, pass by pass.
+class Measuring {
+ public:
+  Measuring(const Communicator& comm, Problem& problem, std::vector<MeasuredHead>& heads, PhaseSeconds& seconds)
+      : comm_(comm), problem_(problem), shape_(problem.shape()), heads_(heads), seconds_(seconds) {}
+
+  /// Collective.
+  void keys(ContentSum& content) {
+    comm_.together([&] {
+      for (Index head = 0; head < shape_.heads; ++head)
+        for (Index m = 0; m < shape_.modes(); ++m) keys_of(head, m, content);
+    });
+    for (MeasuredHead& head : heads_) {
+      for (ModeMeasurement& mode : head.file.modes) merge(comm_, mode);
+      if (head.change.none()) {
+        head.changed.modes = head.file.modes;
+        continue;
+      }
+      for (ModeMeasurement& mode : head.changed.modes) merge(comm_, mode);
+      head.key_remainder = comm_.max(head.key_remainder);
+      head.key_dropped = comm_.max(head.key_dropped);
+    }
+  }
+
+  /// Collective.
+  void queries(ContentSum& content) {
+    comm_.together([&] {
+      for (Index head = 0; head < shape_.heads; ++head) queries_of(head, content);
+    });
+    for (MeasuredHead& head : heads_) {
+      merge(comm_, head.changed.queries);
+      if (head.change.none())
+        head.file.queries = head.changed.queries;
+      else
+        merge(comm_, head.file.queries);
+    }
+  }
+
+ private:
+  Matrix read(Part part, Index head, Range rows) {
+    const Timed timed(seconds_.read);
+    return problem_.read(part, head, rows);
+  }
+
+  void keys_of(Index number, Index m, ContentSum& content) {
+    MeasuredHead& head = heads_[static_cast<std::size_t>(number)];
+    const Part keys{Part::keys, m}, values{Part::values, m};
+    const BothModes empty{ModeMeasurement(shape_.width, shape_.value_width),
+                          ModeMeasurement(head.change.width(shape_.width), shape_.value_width)};
+    BothModes mode = empty;
+    for (Range rows : my_blocks(comm_, problem_.rows(keys), shape_.width + shape_.value_width, key_tile_rows)) {
+      const Matrix key_rows = read(keys, number, rows), value_rows = read(values, number, rows);
+      const Timed timed(seconds_.measure);
+      inspect(problem_, keys, number, rows, key_rows, content);
+      inspect(problem_, values, number, rows, value_rows, content);
+      measure_tiles(rows.size(), key_tile_rows, mode, empty, [&](Range tile, BothModes& mine) {
+        const ConstTile tile_keys = key_rows.middleRows(tile.begin, tile.size());
+        mine.file.absorb_keys(tile_keys, shape_.order());
+        mine.file.absorb_values(value_rows.middleRows(tile.begin, tile.size()));
+        if (head.change.none()) return;
+        const ChangedKeys changed = head.change.keys(tile_keys);
+        mine.changed.absorb_keys(changed.rows, shape_.order());
+        mine.changed.absorb_values(value_rows.middleRows(tile.begin, tile.size()));
+        mine.remainder = std::max(mine.remainder, changed.remainder);
+        mine.dropped = std::max(mine.dropped, changed.dropped);
+      });
+    }
+    head.file.modes.push_back(std::move(mode.file));
+    if (head.change.none()) return;
+    head.changed.modes.push_back(std::move(mode.changed));
+    head.key_remainder = mode.remainder;
+    head.key_dropped = mode.dropped;
+  }
+
+  void queries_of(Index number, ContentSum& content) {
+    MeasuredHead& head = heads_[static_cast<std::size_t>(number)];
+    const ProblemShape changed_shape = head.changed_shape(shape_);
+    const ScoreBounds file_bounds(head.file.modes, shape_), changed_bounds(head.changed.modes, changed_shape);
+    const BothQueries empty{QueryMeasurement(shape_.width), QueryMeasurement(changed_shape.width)};
+    BothQueries queries = empty;
+    for (Range rows : my_blocks(comm_, shape_.queries, shape_.width, key_tile_rows)) {
+      const Matrix query_rows = read({Part::queries}, number, rows);
+      const Timed timed(seconds_.measure);
+      inspect(problem_, {Part::queries}, number, rows, query_rows, content);
+      measure_tiles(rows.size(), query_tile_rows, queries, empty, [&](Range tile, BothQueries& mine) {
+        const ConstTile raw = query_rows.middleRows(tile.begin, tile.size());
+        const QueryTile changed(head, changed_bounds, changed_shape, raw);
+        mine.changed.absorb(changed.rows, changed.scores);
+        if (head.change.none()) return;
+        std::vector<RowScores> scores;
+        for (Index i = 0; i < raw.rows(); ++i) scores.push_back(file_bounds.row(raw.row(i).data()));
+        mine.file.absorb(raw, scores);
+      });
+    }
+    head.file.queries = std::move(queries.file);
+    head.changed.queries = std::move(queries.changed);
+  }
+
+  const Communicator& comm_;
+  Problem& problem_;
+  const ProblemShape& shape_;
+  std::vector<MeasuredHead>& heads_;
+  PhaseSeconds& seconds_;
+};
 
 }  // namespace
 
@@ -62,55 +269,42 @@ std::vector<Range> my_blocks(const Communicator& comm, Index rows, Index columns
   return blocks;
 }
 
-ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, PhaseSeconds& seconds) {
+CoordinateWishes coordinate_wishes(const Wishes& wishes) {
+  return {wishes.change_coordinates && wishes.method != Method::exact, wishes.negligible_score()};
+}
+
+ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, const CoordinateWishes& wishes,
+                                   PhaseSeconds& seconds) {
   const ProblemShape& shape = problem.shape();
   ProblemMeasurement measurement;
-  measurement.heads.resize(static_cast<std::size_t>(shape.heads));
   ContentSum content;
-  const auto read = [&](Part part, Index head, Range rows) {
-    const Timed timed(seconds.read);
-    return problem.read(part, head, rows);
-  };
-
-  comm.together([&] {
-    for (Index head = 0; head < shape.heads; ++head)
-      for (Index m = 0; m < shape.modes(); ++m) {
-        const Part keys{Part::keys, m}, values{Part::values, m};
-        ModeMeasurement mode(shape.width, shape.value_width);
-        for (Range rows :
-             my_blocks(comm, problem.rows(keys), shape.width + shape.value_width, key_tile_rows)) {
-          const Matrix key_rows = read(keys, head, rows), value_rows = read(values, head, rows);
-          const Timed timed(seconds.measure);
-          inspect(problem, keys, head, rows, key_rows, content);
-          inspect(problem, values, head, rows, value_rows, content);
-          mode.absorb(key_rows, value_rows, shape.order());
-        }
-        measurement.heads[static_cast<std::size_t>(head)].modes.push_back(std::move(mode));
-      }
-  });
-  for (HeadMeasurement& head : measurement.heads)
-    for (ModeMeasurement& mode : head.modes) merge(comm, mode);
-
-  comm.together([&] {
+  const auto measure = [&](const std::vector<CoordinateWishes>& of_head) {
+    measurement.heads.assign(static_cast<std::size_t>(shape.heads), MeasuredHead());
+    content = ContentSum();
     for (Index head = 0; head < shape.heads; ++head) {
-      HeadMeasurement& measured = measurement.heads[static_cast<std::size_t>(head)];
-      const ScoreBounds bounds(measured.modes, shape);
-      measured.queries = QueryMeasurement(shape.width);
-      for (Range rows : my_blocks(comm, shape.queries, shape.width, key_tile_rows)) {
-        const Matrix query_rows = read({Part::queries}, head, rows);
-        const Timed timed(seconds.measure);
-        inspect(problem, {Part::queries}, head, rows, query_rows, content);
-        measured.queries.absorb(query_rows, bounds, shape.order());
-      }
+      const HeadSample sample = read_sample(comm, problem, head);
+      const Timed timed(seconds.measure);
+      look_at_sample(sample, shape, of_head[static_cast<std::size_t>(head)],
+                     measurement.heads[static_cast<std::size_t>(head)]);
     }
-  });
-  for (HeadMeasurement& head : measurement.heads) merge(comm, head.queries);
+    Measuring measuring(comm, problem, measurement.heads, seconds);
+    measuring.keys(content);
+    measuring.queries(content);
+  };
+  std::vector<CoordinateWishes> of_head(static_cast<std::size_t>(shape.heads), wishes);
+  measure(of_head);
+  // A sample may mislead: where rows that it did not hold are far outside of its coordinates, the file's are kept.
+  bool misled = false;
+  for (std::size_t head = 0; head < of_head.size(); ++head)
+    if (measurement.heads[head].changed.queries.score_error > wishes.negligible_score)
+      of_head[head].change = false, misled = misled || wishes.change;
+  if (misled) measure(of_head);
 
   long double promise = 1;
   for (Index m = 0; m < shape.modes(); ++m) {
     double largest = 0;
-    for (const HeadMeasurement& head : measurement.heads)
-      largest = std::max(largest, largest_value(head.modes[static_cast<std::size_t>(m)]));
+    for (const MeasuredHead& head : measurement.heads)
+      largest = std::max(largest, largest_value(head.file.modes[static_cast<std::size_t>(m)]));
     promise *= largest;
   }
   measurement.promise = static_cast<double>(promise);

@@ -1,17 +1,18 @@
-// The first step of a solve: one parallel pass over the keys and values, one over the queries.
+// The first step of a solve: a look at a sample, one parallel pass over the keys and values, one over the queries.
 #pragma once
 
 #include "clock.hpp"
 #include "communicator.hpp"
 #include "content.hpp"
 #include "measure.hpp"
+#include "plan.hpp"
 #include "problem.hpp"
 
 namespace kronattn {
 
 /// What the pass leaves: all that later steps know of the problem's content.
 struct ProblemMeasurement {
-  std::vector<HeadMeasurement> heads;
+  std::vector<MeasuredHead> heads;
   double promise = 0;          // prod_m max|V_m| over all heads: what epsilon is relative to
   std::uint64_t content = 0;   // checksum of all entries
   std::uint64_t identity = 0;  // of the entries and the shape: the problem's fingerprint
@@ -23,8 +24,18 @@ struct ProblemMeasurement {
 /// The blocks in which a rank reads its share of `rows` rows: whole tiles, some megabytes each.
 std::vector<Range> my_blocks(const Communicator& comm, Index rows, Index columns, Index tile_rows);
 
-/// Collective. Throws AgreedFailure on entries that are not finite. Cost: O(d) a row; moves O(d + d_v)
-/// numbers a mode.
-ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, PhaseSeconds& seconds);
+/// How the polynomial method may change coordinates.
+struct CoordinateWishes {
+  bool change = false;
+  double negligible_score = 0;  // what may be added to a score
+};
+
+/// As a solve with these wishes has them.
+CoordinateWishes coordinate_wishes(const Wishes& wishes);
+
+/// Collective. Throws AgreedFailure on entries that are not finite. Cost: O(d^2) a row; moves O(d + d_v)
+/// numbers a mode, and a sample of some thousand rows.
+ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, const CoordinateWishes& wishes,
+                                   PhaseSeconds& seconds);
 
 }  // namespace kronattn

@@ -27,21 +27,24 @@ double peak_rss_bytes() {
 struct Total {
   bool polynomial = false, exact = false;
   Index degree = 0, exact_heads = 0;
-  double rank = 0, paper_rank = 0, score_bound = 0, mean_row_rank = 0, flops = 0;
+  double rank = 0, paper_rank = 0, score_bound = 0, mean_row_rank = 0, rows_exact = 0, flops = 0;
 
-  explicit Total(const std::vector<Plan>& plans) {
-    for (const Plan& plan : plans) {
+  explicit Total(const std::vector<PlannedHead>& heads) {
+    for (const auto& [plan, estimate] : heads) {
       (plan.method == Method::exact ? exact : polynomial) = true;
       exact_heads += plan.method == Method::exact;
       degree = std::max(degree, plan.degree);
-      rank = std::max(rank, plan.rank);
-      paper_rank = std::max(paper_rank, plan.paper_rank);
-      score_bound = std::max(score_bound, plan.score_bound);
-      mean_row_rank += plan.rank / static_cast<double>(plans.size());
-      flops += plan.flops;
+      rank = std::max(rank, estimate.rank);
+      paper_rank = std::max(paper_rank, estimate.paper_rank);
+      score_bound = std::max(score_bound, estimate.score_bound);
+      mean_row_rank += estimate.mean_row_rank / static_cast<double>(heads.size());
+      rows_exact += estimate.rows_exact;
+      flops += estimate.flops;
     }
   }
-  const char* method() const { return polynomial && exact ? "mixed" : polynomial ? "polynomial" : "exact"; }
+  const char* method(bool some_rows_exact) const {
+    return polynomial && (exact || some_rows_exact) ? "mixed" : polynomial ? "polynomial" : "exact";
+  }
 };
 
 std::string text(const Json& number, const char* format = "%.3g") {
@@ -67,12 +70,13 @@ Json problem_json(const ProblemShape& shape, Precision precision) {
           {"scale", shape.scale},   {"precision", name(precision)}};
 }
 
-Json plan_json(const std::vector<Plan>& plans, const Wishes& wishes, double threads) {
-  const Total total(plans);
-  const auto most_work = std::max_element(
-      plans.begin(), plans.end(), [](const Plan& one, const Plan& other) { return one.flops < other.flops; });
-  return {{"method", total.method()},
-          {"reason", most_work->reason},
+Json plan_json(const std::vector<PlannedHead>& heads, const Wishes& wishes, double threads) {
+  const Total total(heads);
+  const auto most_work = std::max_element(heads.begin(), heads.end(), [](const auto& one, const auto& other) {
+    return one.estimate.flops < other.estimate.flops;
+  });
+  return {{"method", total.method(total.rows_exact > 0)},
+          {"reason", most_work->estimate.reason},
           {"degree", total.polynomial ? Json(total.degree) : Json(nullptr)},
           {"rank", static_cast<std::int64_t>(total.rank)},
           {"mean_row_rank", total.mean_row_rank},
@@ -86,12 +90,11 @@ Json plan_json(const std::vector<Plan>& plans, const Wishes& wishes, double thre
 Json solve_report(const Communicator& comm, const Problem& problem, const ProblemMeasurement& measurement,
                   const Wishes& wishes, const SolveOutcome& outcome, const RunFacts& facts) {
   const ProblemShape& shape = problem.shape();
-  const Total total(outcome.plans);
-  double aggregate_flops_done = 0, evaluate_flops_done = 0;
-  for (const Plan& plan : outcome.plans) {
-    aggregate_flops_done += aggregate_flops(shape, plan.rank);
-    evaluate_flops_done += evaluate_flops(shape, plan.rank);
-  }
+  const Total total(outcome.heads);
+  double aggregate_flops_done = 0;
+  for (const PlannedHead& head : outcome.heads)
+    aggregate_flops_done += aggregate_flops(shape, head.estimate.rank);
+  const double evaluate_flops_done = evaluate_flops(shape, static_cast<double>(outcome.monomials_evaluated), 1);
   double slowest[] = {outcome.seconds.read,
                       outcome.seconds.measure,
                       outcome.seconds.aggregate,
@@ -111,15 +114,21 @@ Json solve_report(const Communicator& comm, const Problem& problem, const Proble
   const double guaranteed = measurement.promise > 0 ? outcome.largest_error_bound / measurement.promise
                                                     : outcome.largest_error_bound;
   const bool any_polynomial = total.polynomial;
-  const Index exact_rows = any_polynomial ? total.exact_heads * shape.queries : 0;
+  const std::int64_t exact_rows = any_polynomial ? total.exact_heads * shape.queries + outcome.rows_exact : 0;
 
   Json report;
   report["kronattn"] = program_json();
   report["problem"] = problem_json(shape, problem.precision());
-  report["plan"] = plan_json(outcome.plans, wishes, static_cast<double>(comm.size()) * facts.threads);
+  report["plan"] = plan_json(outcome.heads, wishes, static_cast<double>(comm.size()) * facts.threads);
+  report["plan"]["method"] = total.method(outcome.rows_exact > 0);
+  report["plan"]["mean_row_rank"] =
+      shape.queries == 0 ? 0
+                         : static_cast<double>(outcome.monomials_evaluated) /
+                               (static_cast<double>(shape.queries) * static_cast<double>(shape.heads));
   report["certificate"] = {{"epsilon", report["plan"]["epsilon"]},
                            {"guaranteed_error", number_or_null(guaranteed)},
-                           {"rows_recomputed_exactly", exact_rows}};
+                           {"rows_recomputed_exactly", exact_rows},
+                           {"rows_raised", outcome.rows_raised}};
   report["run"] = {{"ranks", comm.size()},
                    {"threads", facts.threads},
                    {"hosts", comm.hosts()},
@@ -153,8 +162,8 @@ std::string plan_summary(const Json& report) {
       << text(plan["score_bound"]) << "\n";
   out << "method     " << plan["method"].get<std::string>();
   if (!plan["degree"].is_null())
-    out << ", degree " << plan["degree"] << ", rank " << plan["rank"]
-        << " (the papers': " << text(plan["paper_rank"]) << ")";
+    out << ", degree " << plan["degree"] << ", rank " << plan["rank"] << " (" << text(plan["mean_row_rank"], "%.0f")
+        << " on a mean row; the papers': " << text(plan["paper_rank"]) << ")";
   out << "\nbecause    " << plan["reason"].get<std::string>() << "\n";
   return out.str();
 }
@@ -165,7 +174,11 @@ std::string summary(const Json& report) {
   std::ostringstream out;
   out << plan_summary(report);
   out << "error      promised " << text(certificate["epsilon"]) << ", guaranteed "
-      << text(certificate["guaranteed_error"]) << ", relative to max|V1| * max|V2| ...\n";
+      << text(certificate["guaranteed_error"]) << ", relative to max|V1| * max|V2| ...";
+  if (certificate["rows_raised"] > 0) out << "; degree raised for " << certificate["rows_raised"] << " rows";
+  if (certificate["rows_recomputed_exactly"] > 0)
+    out << "; " << certificate["rows_recomputed_exactly"] << " rows summed exactly";
+  out << "\n";
   out << "seconds    read " << text(seconds["read"]) << "  measure " << text(seconds["measure"])
       << "  aggregate " << text(seconds["aggregate"]) << "  reduce " << text(seconds["reduce"])
       << "  evaluate " << text(seconds["evaluate"]) << "  write " << text(seconds["write"]) << "  total "

@@ -19,7 +19,7 @@ Json number_or_null(double value);
 /// The blocks `kronattn`, `problem` and `plan` that the reports of solve and plan share. `threads`: in all.
 Json program_json();
 Json problem_json(const ProblemShape& shape, Precision precision);
-Json plan_json(const std::vector<Plan>& plans, const Wishes& wishes, double threads);
+Json plan_json(const std::vector<PlannedHead>& heads, const Wishes& wishes, double threads);
 
 /// The lines of the summary about them.
 std::string plan_summary(const Json& report);

@@ -15,172 +15,324 @@ namespace {
 /// Rows that the exact method keeps in flight on one rank while all keys pass by.
 constexpr Index exact_rows_in_flight = 16384;
 
-/// Reads rows again, after the measurement.
-Matrix read_again(Problem& problem, Part part, Index head, Range rows, SolveOutcome& outcome) {
-  const Timed timed(outcome.seconds.read);
-  Matrix data = problem.read(part, head, rows);
-  outcome.content.add(part, head, rows, data);
-  return data;
-}
-
 /// The larger one; what is not a number counts as infinite.
 double worse(double known, double found) {
   return std::isnan(found) ? HUGE_VAL : std::max(known, found);
 }
 
-void deliver(const RowSink& sink, Index head, Range rows, const RowOutputs& outputs, SolveOutcome& outcome) {
-  for (Index i = 0; i < rows.size(); ++i) {
-    outcome.largest_error_bound = worse(outcome.largest_error_bound, outputs.error_bound(i));
-    outcome.largest_log_error = worse(outcome.largest_log_error, outputs.log_error(i));
+/// Rows that missed the promise at the degree of the key sums: their numbers, and what stands in the file of them.
+struct MissingRows {
+  std::vector<Index> numbers;
+  std::vector<double> entries;  // (rows, d)
+
+  Index count() const { return static_cast<Index>(numbers.size()); }
+  Matrix queries(Range rows, Index width) const {
+    return Eigen::Map<const Matrix>(entries.data() + rows.begin * width, rows.size(), width);
   }
-  const Timed timed(outcome.seconds.write);
-  sink(head, rows, outputs);
+  void add(Index number, const double* query, Index width) {
+    numbers.push_back(number);
+    entries.insert(entries.end(), query, query + width);
+  }
+};
+
+/// Collective: the missing rows of all ranks, by number, since ranks own ascending ranges of rows.
+MissingRows gather(const Communicator& comm, const MissingRows& mine) {
+  MissingRows all;
+  for (double number : comm.gather(std::vector<double>(mine.numbers.begin(), mine.numbers.end())))
+    all.numbers.push_back(static_cast<Index>(number));
+  all.entries = comm.gather(mine.entries);
+  return all;
 }
+
+/// The sums of the keys of one head: what a checkpoint would hold.
+struct HeadSums {
+  HeadSums(const ProblemShape& shape, Index degree) : monomials(Monomials::of_total_degree(shape.width, degree)) {
+    modes.reserve(shape.keys.size());
+    for (Index rows : shape.keys) modes.emplace_back(monomials.count(), rows, shape.value_width);
+  }
+
+  Monomials monomials;
+  std::vector<KeyAggregate> modes;
+};
+
+/// One head on its way from the measurement to its rows. What decides bits comes from measurement, plan and wishes.
+class HeadSolve {
+ public:
+  HeadSolve(const Communicator& comm, Problem& problem, Index number, const ProblemMeasurement& measurement,
+            const Wishes& wishes, const RowSink& sink, SolveOutcome& outcome)
+      : comm_(comm),
+        problem_(problem),
+        number_(number),
+        head_(measurement.heads[static_cast<std::size_t>(number)]),
+        file_shape_(problem.shape()),
+        shape_(head_.changed_shape(file_shape_)),
+        wishes_(wishes),
+        promise_(wishes.row_promise(measurement.promise)),
+        sink_(sink),
+        outcome_(outcome),
+        planned_(outcome.heads[static_cast<std::size_t>(number)]),
+        exact_coordinates_(head_.file, file_shape_),
+        coordinates_(head_.changed, shape_) {}
+
+  /// Collective.
+  void run() {
+    if (planned_.plan.method == Method::exact) {
+      const Range mine = share_of_rows(file_shape_.queries, exact_tile_rows(), comm_.size(), comm_.rank());
+      sum_exactly(mine.size(), outcome_.content, [&](Range rows) {
+        return read({Part::queries}, {mine.begin + rows.begin, mine.begin + rows.end});
+      }, [&](Range rows, const RowOutputs& outputs) {
+        if (rows.size() > 0) deliver({mine.begin + rows.begin, mine.begin + rows.end}, outputs);
+      });
+      return;
+    }
+    run_polynomial();
+  }
+
+ private:
+  Index exact_tile_rows() const { return exact_query_tile_rows(file_shape_.order()); }
+
+  /// Reads rows again, after the measurement.
+  Matrix read(Part part, Range rows) {
+    const Timed timed(outcome_.seconds.read);
+    Matrix data = problem_.read(part, number_, rows);
+    outcome_.content.add(part, number_, rows, data);
+    return data;
+  }
+
+  void deliver(Range rows, const RowOutputs& outputs) {
+    for (Index i = 0; i < rows.size(); ++i) {
+      outcome_.largest_error_bound = worse(outcome_.largest_error_bound, outputs.error_bound(i));
+      outcome_.largest_log_error = worse(outcome_.largest_log_error, outputs.log_error(i));
+    }
+    const Timed timed(outcome_.seconds.write);
+    sink_(number_, rows, outputs);
+  }
+
+  /// Delivers single rows of `outputs`: row `at` is row numbers[at] of the head.
+  void deliver_singly(const std::vector<Index>& numbers, Range at, const RowOutputs& outputs) {
+    for (Index i = at.begin; i < at.end; ++i) {
+      const Index number = numbers[static_cast<std::size_t>(i)];
+      deliver({number, number + 1}, outputs.part({i - at.begin, i - at.begin + 1}));
+    }
+  }
+
+  /// Collective. Measurement -> sums -> rows; rows that miss the promise are seen to afterwards.
+  void run_polynomial() {
+    const Index planned_degree = planned_.plan.degree;
+    std::optional<HeadSums> sums;
+    comm_.together([&] {
+      sums.emplace(shape_, planned_degree);
+      aggregate(*sums, 0, outcome_.content);
+    });
+    sum_over_ranks(*sums, 0);
+    MissingRows missing;
+    comm_.together([&] { missing = evaluate_all(*sums); });
+    if (planned_.plan.degree_is_fixed) return;
+    missing = gather(comm_, missing);
+    while (missing.count() > 0) {
+      Method remedy = Method::exact;
+      try {
+        remedy = remedy_for(missing.count(), planned_.plan, planned_degree, shape_, wishes_);
+      } catch (const NoPlan& reason) {
+        throw AgreedFailure(problem_.name() + ": " + reason.what());
+      }
+      missing = remedy == Method::exact ? sum_missing_exactly(missing) : raise_degree(*sums, missing);
+    }
+  }
+
+  /// Collective in its failures. Needs: measurement and plan. Leaves: this rank's share of the key sums of the
+  /// monomials of degree `from_degree` and up, unreduced.
+  void aggregate(HeadSums& sums, Index from_degree, ContentSum& content) {
+    for (Index m = 0; m < file_shape_.modes(); ++m) {
+      const auto mode = static_cast<std::size_t>(m);
+      for (Range rows :
+           my_blocks(comm_, file_shape_.keys[mode], file_shape_.width + file_shape_.value_width, key_tile_rows)) {
+        Matrix keys, values;
+        {
+          const Timed timed(outcome_.seconds.read);
+          keys = problem_.read({Part::keys, m}, number_, rows);
+          values = problem_.read({Part::values, m}, number_, rows);
+          content.add({Part::keys, m}, number_, rows, keys);
+          content.add({Part::values, m}, number_, rows, values);
+        }
+        const Timed timed(outcome_.seconds.aggregate);
+        sums.modes[mode].absorb(sums.monomials, from_degree, keys, values, head_.change, coordinates_.keys[mode],
+                                coordinates_.values[mode]);
+      }
+    }
+  }
+
+  /// Collective: one allreduce of 2 r (d_v + 1) integers a mode, r the monomials from `first` on. Leaves: their sums
+  /// over all ranks, on all ranks.
+  void sum_over_ranks(HeadSums& sums, Index first) {
+    const Timed timed(outcome_.seconds.reduce);
+    for (KeyAggregate& mode : sums.modes) comm_.sum(mode.words(first));
+  }
+
+  QueryEvaluation evaluation(const HeadSums& sums) {
+    const Timed timed(outcome_.seconds.evaluate);
+    Matrix combined = combine_modes(
+        sums.modes, multinomial_weights(sums.monomials, coordinates_.weights / score_unit(head_)),
+        shape_.value_width + 1);
+    return QueryEvaluation(head_, shape_, coordinates_, sums.monomials, std::move(combined),
+                           wishes_.output_precision, promise_, planned_.plan.degree_is_fixed);
+  }
+
+  /// Collective in its failures. Needs: the sums over all ranks. Leaves: this rank's rows in the sink, but for those
+  /// that it returns.
+  MissingRows evaluate_all(const HeadSums& sums) {
+    QueryEvaluation queries = evaluation(sums);
+    MissingRows missing;
+    for (Range rows :
+         my_blocks(comm_, shape_.queries, file_shape_.width + shape_.value_width, query_tile_rows)) {
+      const Matrix query_rows = read({Part::queries}, rows);
+      RowOutputs outputs;
+      {
+        const Timed timed(outcome_.seconds.evaluate);
+        outputs = queries.evaluate(query_rows);
+      }
+      Index begin = 0;  // of the rows that are not delivered yet
+      for (Index i = 0; i <= rows.size(); ++i) {
+        const bool misses = i < rows.size() && !planned_.plan.degree_is_fixed &&
+                            !promise_.kept(outputs.error_bound(i), outputs.log_error(i));
+        if (!misses && i < rows.size()) continue;
+        if (begin < i) deliver({rows.begin + begin, rows.begin + i}, outputs.part({begin, i}));
+        if (misses) missing.add(rows.begin + i, query_rows.row(i).data(), query_rows.cols());
+        begin = i + 1;
+      }
+    }
+    outcome_.monomials_evaluated += queries.monomials_evaluated();
+    return missing;
+  }
+
+  /// Collective. Adds the next degree to the sums for `missing` rows; returns those that still miss the promise.
+  MissingRows raise_degree(HeadSums& sums, const MissingRows& missing) {
+    Plan& plan = planned_.plan;
+    ContentSum seen_before;
+    comm_.together([&] {
+      sums.monomials.add_degree([](Index, Index) { return true; });
+      ++plan.degree;
+      for (KeyAggregate& mode : sums.modes) mode.grow(sums.monomials.count());
+      aggregate(sums, plan.degree, seen_before);
+    });
+    sum_over_ranks(sums, sums.monomials.of_degree(plan.degree).begin);
+    planned_.estimate.rank = static_cast<double>(sums.monomials.count());
+    outcome_.rows_raised += missing.count();
+    MissingRows still;
+    comm_.together([&] {
+      QueryEvaluation queries = evaluation(sums);
+      const Range mine = share_of_rows(missing.count(), query_tile_rows, comm_.size(), comm_.rank());
+      if (mine.size() == 0) return;
+      const Timed timed(outcome_.seconds.evaluate);
+      const Matrix mine_rows = missing.queries(mine, file_shape_.width);
+      const RowOutputs outputs = queries.evaluate(mine_rows);
+      outcome_.monomials_evaluated += queries.monomials_evaluated();
+      for (Index i = 0; i < mine.size(); ++i) {
+        const Index number = missing.numbers[static_cast<std::size_t>(mine.begin + i)];
+        if (promise_.kept(outputs.error_bound(i), outputs.log_error(i)))
+          deliver({number, number + 1}, outputs.part({i, i + 1}));
+        else
+          still.add(number, mine_rows.row(i).data(), mine_rows.cols());
+      }
+    });
+    return gather(comm_, still);
+  }
+
+  /// Collective.
+  MissingRows sum_missing_exactly(const MissingRows& missing) {
+    const Range mine = share_of_rows(missing.count(), exact_tile_rows(), comm_.size(), comm_.rank());
+    ContentSum seen_before;
+    sum_exactly(mine.size(), seen_before, [&](Range rows) {
+      return missing.queries({mine.begin + rows.begin, mine.begin + rows.end}, file_shape_.width);
+    }, [&](Range rows, const RowOutputs& outputs) {
+      deliver_singly(missing.numbers, {mine.begin + rows.begin, mine.begin + rows.end}, outputs);
+    });
+    outcome_.rows_exact += missing.count();
+    return {};
+  }
+
+  /// Collective. The exact method for `count` rows of this rank, `queries(range)` of them, in passes over all keys.
+  template <class Queries, class Deliver>
+  void sum_exactly(Index count, ContentSum& content, Queries queries, Deliver deliver_rows) {
+    PhaseSeconds& seconds = outcome_.seconds;
+    const ExactCertificate certificate(file_shape_, exact_coordinates_, wishes_.output_precision);
+    KeyTiles tiles(comm_, problem_, number_, exact_coordinates_, seconds, content);
+    const auto passes = static_cast<Index>(comm_.max(static_cast<double>(tile_count(count, exact_rows_in_flight))));
+    for (Index pass = 0; pass < passes; ++pass) {
+      const Range rows{std::min(count, pass * exact_rows_in_flight),
+                       std::min(count, (pass + 1) * exact_rows_in_flight)};
+      Matrix query_rows;
+      comm_.together([&] { query_rows = queries(rows); });
+      RowOutputs outputs;
+      {
+        const double read_before = seconds.read;
+        const Stopwatch watch;
+        ExactAttention attention(file_shape_, exact_coordinates_, query_rows, exact_tile_rows());
+        absorb_all(tiles, file_shape_.modes(), attention);
+        outputs = attention.finish(certificate);
+        seconds.evaluate += watch.seconds() - (seconds.read - read_before);
+      }
+      comm_.together([&] { deliver_rows(rows, outputs); });
+    }
+  }
+
+  const Communicator& comm_;
+  Problem& problem_;
+  Index number_;
+  const MeasuredHead& head_;
+  const ProblemShape file_shape_, shape_;
+  const Wishes& wishes_;
+  Promise promise_;
+  const RowSink& sink_;
+  SolveOutcome& outcome_;
+  PlannedHead& planned_;
+  Coordinates exact_coordinates_, coordinates_;
+};
 
 }  // namespace
 
-std::vector<Plan> plan_heads(const ProblemMeasurement& measurement, const ProblemShape& shape,
-                             const Wishes& wishes, const std::string& problem) {
+std::vector<PlannedHead> plan_heads(const ProblemMeasurement& measurement, const ProblemShape& shape,
+                                    const Wishes& wishes, const std::string& problem) {
   const double largest_output = wishes.output_precision == Precision::single_precision ? FLT_MAX : DBL_MAX;
   if (measurement.promise > largest_output)
     throw AgreedFailure(problem + ": outputs may reach " + short_number(measurement.promise) +
                         "; need at most " + short_number(largest_output) +
                         ", the largest number of the output's precision");
-  std::vector<Plan> plans;
+  std::vector<PlannedHead> heads;
   try {
-    for (const HeadMeasurement& head : measurement.heads) {
+    for (const MeasuredHead& head : measurement.heads) {
       if (shape.queries == 0) {
-        plans.emplace_back();
-        plans.back().reason = "there are no queries";
+        heads.emplace_back();
+        heads.back().estimate.reason = "there are no queries";
       } else {
-        plans.push_back(make_plan(head, shape, measurement.promise, wishes));
+        heads.push_back(make_plan(head, shape, measurement.promise, wishes));
       }
     }
   } catch (const NoPlan& reason) {
     throw AgreedFailure(problem + ": " + reason.what());
   }
-  return plans;
-}
-
-HeadSums::HeadSums(const ProblemShape& shape, const Plan& plan)
-    : monomials(Monomials::of_total_degree(shape.width, plan.degree)) {
-  modes.reserve(shape.keys.size());
-  for (Index rows : shape.keys) modes.emplace_back(monomials.count(), rows, shape.value_width);
-}
-
-void aggregate_head(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
-                    HeadSums& sums, SolveOutcome& outcome) {
-  const ProblemShape& shape = problem.shape();
-  for (Index m = 0; m < shape.modes(); ++m) {
-    const auto mode = static_cast<std::size_t>(m);
-    for (Range rows : my_blocks(comm, shape.keys[mode], shape.width + shape.value_width, key_tile_rows)) {
-      const Matrix keys = read_again(problem, {Part::keys, m}, head, rows, outcome);
-      const Matrix values = read_again(problem, {Part::values, m}, head, rows, outcome);
-      const Timed timed(outcome.seconds.aggregate);
-      sums.modes[mode].absorb(sums.monomials, keys, values, coordinates.keys[mode], coordinates.values[mode]);
-    }
-  }
-}
-
-void sum_over_ranks(const Communicator& comm, HeadSums& sums, PhaseSeconds& seconds) {
-  const Timed timed(seconds.reduce);
-  for (KeyAggregate& mode : sums.modes) comm.sum(mode.words());
-}
-
-void evaluate_head(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
-                   const Plan& plan, const HeadSums& sums, Precision output_precision, const RowSink& sink,
-                   SolveOutcome& outcome) {
-  const ProblemShape& shape = problem.shape();
-  PhaseSeconds& seconds = outcome.seconds;
-  std::optional<PolynomialCertificate> certificate;
-  Matrix combined;
-  {
-    const Timed timed(seconds.evaluate);
-    const ExpPolynomial polynomial = chebyshev_polynomial(plan.degree, plan.score_bound);
-    std::vector<double> monomials_per_degree;
-    for (Index m = 0; m <= plan.degree; ++m)
-      monomials_per_degree.push_back(static_cast<double>(sums.monomials.of_degree(m).size()));
-    certificate.emplace(shape, coordinates, polynomial, monomials_per_degree, output_precision);
-    combined = combine_modes(
-        sums.modes, multinomial_weights(sums.monomials, coordinates.weights / polynomial.score_bound),
-        shape.value_width + 1);
-  }
-  for (Range rows : my_blocks(comm, shape.queries, shape.width + shape.value_width, query_tile_rows)) {
-    const Matrix queries = read_again(problem, {Part::queries}, head, rows, outcome);
-    RowOutputs outputs;
-    {
-      const Timed timed(seconds.evaluate);
-      outputs = evaluate_queries(sums.monomials, combined, coordinates, *certificate, queries);
-    }
-    deliver(sink, head, rows, outputs, outcome);
-  }
-}
-
-void solve_head_exactly(const Communicator& comm, Problem& problem, Index head,
-                        const Coordinates& coordinates, Precision output_precision, const RowSink& sink,
-                        SolveOutcome& outcome) {
-  const ProblemShape& shape = problem.shape();
-  PhaseSeconds& seconds = outcome.seconds;
-  const Index tile_rows = exact_query_tile_rows(shape.order());
-  const Range mine = share_of_rows(shape.queries, tile_rows, comm.size(), comm.rank());
-  const ExactCertificate certificate(shape, coordinates, output_precision);
-  KeyTiles tiles(comm, problem, head, coordinates, seconds, outcome.content);
-  const Index passes =
-      static_cast<Index>(comm.max(static_cast<double>(tile_count(mine.size(), exact_rows_in_flight))));
-  for (Index pass = 0; pass < passes; ++pass) {
-    const Range rows{std::min(mine.end, mine.begin + pass * exact_rows_in_flight),
-                     std::min(mine.end, mine.begin + (pass + 1) * exact_rows_in_flight)};
-    Matrix queries;
-    comm.together([&] { queries = read_again(problem, {Part::queries}, head, rows, outcome); });
-    RowOutputs outputs;
-    {
-      const double read_before = seconds.read;
-      const Stopwatch watch;
-      ExactAttention attention(shape, coordinates, queries, tile_rows);
-      absorb_all(tiles, shape.modes(), attention);
-      outputs = attention.finish(certificate);
-      seconds.evaluate += watch.seconds() - (seconds.read - read_before);
-    }
-    comm.together([&] {
-      if (rows.size() > 0) deliver(sink, head, rows, outputs, outcome);
-    });
-  }
+  return heads;
 }
 
 SolveOutcome solve(const Communicator& comm, Problem& problem, const ProblemMeasurement& measurement,
-                   const Wishes& wishes, const std::function<RowSink(const std::vector<Plan>&)>& make_sink,
+                   const Wishes& wishes,
+                   const std::function<RowSink(const std::vector<PlannedHead>&)>& make_sink,
                    PhaseSeconds seconds) {
   const ProblemShape& shape = problem.shape();
   SolveOutcome outcome;
   outcome.seconds = seconds;
-  outcome.plans = plan_heads(measurement, shape, wishes, problem.name());
-  const RowSink sink = make_sink(outcome.plans);
+  outcome.heads = plan_heads(measurement, shape, wishes, problem.name());
+  const RowSink sink = make_sink(outcome.heads);
   if (shape.queries == 0) return outcome;
-
-  for (Index head = 0; head < shape.heads; ++head) {
-    const Plan& plan = outcome.plans[static_cast<std::size_t>(head)];
-    const Coordinates coordinates(measurement.heads[static_cast<std::size_t>(head)], shape);
-    if (plan.method == Method::exact) {
-      solve_head_exactly(comm, problem, head, coordinates, wishes.output_precision, sink, outcome);
-      continue;
-    }
-    std::optional<HeadSums> sums;
-    comm.together([&] {
-      sums.emplace(shape, plan);
-      aggregate_head(comm, problem, head, coordinates, *sums, outcome);
-    });
-    sum_over_ranks(comm, *sums, outcome.seconds);
-    comm.together([&] {
-      evaluate_head(comm, problem, head, coordinates, plan, *sums, wishes.output_precision, sink, outcome);
-    });
-  }
+  for (Index head = 0; head < shape.heads; ++head)
+    HeadSolve(comm, problem, head, measurement, wishes, sink, outcome).run();
 
   if (outcome.content.over_ranks(comm) != measurement.content)
     throw AgreedFailure(problem.name() + " changed while it was being solved; the work is void");
   outcome.largest_error_bound = comm.max(outcome.largest_error_bound);
   outcome.largest_log_error = comm.max(outcome.largest_log_error);
-  if (wishes.epsilon && (outcome.largest_error_bound > *wishes.epsilon * measurement.promise ||
-                         outcome.largest_log_error > *wishes.epsilon))
+  outcome.monomials_evaluated = comm.sum(outcome.monomials_evaluated);
+  if (!wishes.row_promise(measurement.promise).kept(outcome.largest_error_bound, outcome.largest_log_error))
     throw AgreedFailure(
         problem.name() + ": the bound reached is " + short_number(outcome.largest_error_bound) +
         " for the outputs and " + short_number(outcome.largest_log_error) +

@@ -19,53 +19,30 @@
 
 namespace kronattn {
 
-/// Where finished rows go: called by each rank for its own rows, in whole tiles.
+/// Where finished rows go: called by each rank for the rows that it has computed.
 using RowSink = std::function<void(Index head, Range rows, const RowOutputs& outputs)>;
 
 /// What a solve did, beside the rows: the same on all ranks, except `seconds`, which are this rank's.
 struct SolveOutcome {
-  std::vector<Plan> plans;         // per head
-  double largest_error_bound = 0;  // over all rows, in the units of the output
+  std::vector<PlannedHead> heads;     // as carried out: the degree may have been raised
+  double largest_error_bound = 0;     // over all rows, in the units of the output
   double largest_log_error = 0;
+  std::int64_t rows_exact = 0;        // of polynomial heads, summed exactly because they missed the promise
+  std::int64_t rows_raised = 0;       // evaluated again at a higher degree than was planned
+  std::int64_t monomials_evaluated = 0;  // summed over all rows
   PhaseSeconds seconds;
   ContentSum content;  // of what was read after the measurement, by this rank
 };
 
 /// Needs: the measurement. Leaves: a plan for each head. Throws AgreedFailure, naming the problem, where the
 /// wishes can't be met.
-std::vector<Plan> plan_heads(const ProblemMeasurement& measurement, const ProblemShape& shape,
-                             const Wishes& wishes, const std::string& problem);
-
-/// The sums of the keys of one head as they grow: what a checkpoint would hold.
-struct HeadSums {
-  HeadSums(const ProblemShape& shape, const Plan& plan);
-
-  Monomials monomials;
-  std::vector<KeyAggregate> modes;
-};
-
-/// Collective in its failures. Needs: measurement and plan. Leaves: this rank's share of the key sums,
-/// unreduced.
-void aggregate_head(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
-                    HeadSums& sums, SolveOutcome& outcome);
-
-/// Collective: one allreduce of 2 r (d_v + 1) integers a mode. Leaves: the sums over all ranks, on all ranks.
-void sum_over_ranks(const Communicator& comm, HeadSums& sums, PhaseSeconds& seconds);
-
-/// Collective in its failures. Needs: the sums over all ranks. Leaves: this rank's rows in `sink`.
-void evaluate_head(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
-                   const Plan& plan, const HeadSums& sums, Precision output_precision, const RowSink& sink,
-                   SolveOutcome& outcome);
-
-/// Collective. The exact method for one head. Needs: measurement and plan. Leaves: this rank's rows in
-/// `sink`.
-void solve_head_exactly(const Communicator& comm, Problem& problem, Index head,
-                        const Coordinates& coordinates, Precision output_precision, const RowSink& sink,
-                        SolveOutcome& outcome);
+std::vector<PlannedHead> plan_heads(const ProblemMeasurement& measurement, const ProblemShape& shape,
+                                    const Wishes& wishes, const std::string& problem);
 
 /// Collective: all steps after the measurement. Throws AgreedFailure if the promise is broken.
 SolveOutcome solve(const Communicator& comm, Problem& problem, const ProblemMeasurement& measurement,
-                   const Wishes& wishes, const std::function<RowSink(const std::vector<Plan>&)>& make_sink,
+                   const Wishes& wishes,
+                   const std::function<RowSink(const std::vector<PlannedHead>&)>& make_sink,
                    PhaseSeconds seconds);
 
 }  // namespace kronattn

@@ -74,7 +74,7 @@ Verification verify(const Communicator& comm, Problem& problem, const ProblemMea
   Comparison comparison{verification};
   ContentSum content;  // of keys only: nothing to compare with
   for (Index head = 0; head < shape.heads && samples > 0; ++head) {
-    const Coordinates coordinates(measurement.heads[static_cast<std::size_t>(head)], shape);
+    const Coordinates coordinates(measurement.heads[static_cast<std::size_t>(head)].file, shape);
     const ExactCertificate certificate(shape, coordinates, Precision::double_precision);
     KeyTiles tiles(comm, problem, head, coordinates, verification.seconds, content);
     Matrix queries(mine.size(), shape.width);

@@ -10,10 +10,11 @@ namespace kronattn {
 KeyAggregate::KeyAggregate(Index monomials, Index rows, Index value_width)
     : columns_(value_width + 1), sums_(monomials * columns_, static_cast<double>(rows)), block_locks_(64) {}
 
-void KeyAggregate::absorb(const Monomials& monomials, const ConstTile& keys, const ConstTile& values,
+void KeyAggregate::absorb(const Monomials& monomials, Index from_degree, const ConstTile& keys,
+                          const ConstTile& values, const ChangeOfCoordinates& change,
                           const ColumnScaling& key_scaling, const ColumnScaling& value_scaling) {
   const Index tiles = tile_count(keys.rows(), key_tile_rows);
-  const Index d = keys.cols(), d_v = values.cols();
+  const Index d = monomials.variables(), d_v = values.cols();
 #pragma omp parallel
   {
     FeatureWalk walk(monomials, key_tile_rows);
@@ -22,16 +23,21 @@ void KeyAggregate::absorb(const Monomials& monomials, const ConstTile& keys, con
 #pragma omp for schedule(dynamic)
     for (Index tile = 0; tile < tiles; ++tile) {
       const Range rows = tile_range(tile, keys.rows(), key_tile_rows);
-      key_scaling.transpose_into(keys.middleRows(rows.begin, rows.size()), points.leftCols(rows.size()));
+      const ConstTile raw = keys.middleRows(rows.begin, rows.size());
+      const auto tile_points = points.leftCols(rows.size());
+      if (change.none())
+        key_scaling.transpose_into(raw, tile_points);
+      else
+        key_scaling.transpose_into(change.keys(raw).rows, tile_points);
       value_scaling.scale_into(values.middleRows(rows.begin, rows.size()),
                                weighted.topLeftCorner(rows.size(), d_v));
-      walk(points.leftCols(rows.size()), monomials.degree(),
-           [&](Index, Range block, const ConstTile& features) {
-             products.topRows(block.size()).noalias() = features * weighted.topRows(rows.size());
-             const auto lock = static_cast<std::size_t>(block.begin / monomial_block) % block_locks_.size();
-             const std::lock_guard guard(block_locks_[lock]);
-             sums_.add(block.begin * columns_, products.data(), block.size() * columns_);
-           });
+      walk(tile_points, monomials.degree(), [&](Index degree, Range block, const ConstTile& features) {
+        if (degree < from_degree) return;
+        products.topRows(block.size()).noalias() = features * weighted.topRows(rows.size());
+        const auto lock = static_cast<std::size_t>(block.begin / monomial_block) % block_locks_.size();
+        const std::lock_guard guard(block_locks_[lock]);
+        sums_.add(block.begin * columns_, products.data(), block.size() * columns_);
+      });
     }
   }
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "coordinates.hpp"
@@ -26,12 +27,19 @@ class KeyAggregate {
   KeyAggregate(Index monomials, Index rows, Index value_width);
 
   /// Adds rows, cut into tiles from the first one on: `keys` (rows, d) and `values` (rows, d_v) as they stand
-  /// in the file, starting at a tile boundary. Uses all OpenMP threads. Cost: 2 rows r (d_v + 1) flops.
-  void absorb(const Monomials& monomials, const ConstTile& keys, const ConstTile& values,
-              const ColumnScaling& key_scaling, const ColumnScaling& value_scaling);
+  /// in the file, starting at a tile boundary. Only monomials of degree `from_degree` and up are summed. Uses all
+  /// OpenMP threads. Cost: 2 rows r (d_v + 1) flops.
+  void absorb(const Monomials& monomials, Index from_degree, const ConstTile& keys, const ConstTile& values,
+              const ChangeOfCoordinates& change, const ColumnScaling& key_scaling,
+              const ColumnScaling& value_scaling);
 
-  /// What ranks add up, elementwise, to merge their sums.
-  std::vector<std::int64_t>& words() { return sums_.words(); }
+  /// Makes room for more monomials behind those that are there (a degree added).
+  void grow(Index monomials) { sums_.grow(monomials * columns_); }
+
+  /// What ranks add up, elementwise, to merge their sums of the monomials from `first` on.
+  std::span<std::int64_t> words(Index first) {
+    return std::span(sums_.words()).subspan(static_cast<std::size_t>(2 * first * columns_));
+  }
 
   /// The sums as numbers, (r, d_v + 1) in scaled entries.
   double operator()(Index monomial, Index column) const { return sums_[monomial * columns_ + column]; }

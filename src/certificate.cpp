@@ -65,104 +65,88 @@ double OutputUnits::error(double quotient, Index column, double error) const {
   return (in_units + rounding_of_output) * own_rounding + underflow_of_output + least;
 }
 
-PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Coordinates& coordinates,
-                                             const ExpPolynomial& polynomial,
+PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Coordinates& coordinates, double unit,
                                              const std::vector<double>& monomials_per_degree,
                                              Precision output_precision)
     : units_(coordinates, output_precision),
       tuples_(shape.tuples()),
+      unit_(unit),
       mean_roundings_(static_cast<double>(shape.width + 4 * shape.order() + 16)),
-      scaling_slack_(std::ldexp(1.0, static_cast<int>(shape.order()))),
-      polynomial_(polynomial) {
+      scaling_slack_(std::ldexp(1.0, static_cast<int>(shape.order()))) {
   for (double count : monomials_per_degree) monomials_ += count;
   double blocks = 0;  // of this degree, from above: each block of parents starts a block of children
-  for (Index m = 0; m <= polynomial.degree(); ++m) {
+  const auto degree = static_cast<Index>(monomials_per_degree.size()) - 1;
+  for (Index m = 0; m <= degree; ++m) {
     blocks +=
         std::ceil(monomials_per_degree[static_cast<std::size_t>(m)] / static_cast<double>(monomial_block));
     double roundings = 0;
     for (Index rows : shape.keys) roundings += KeyAggregate::roundings(m, rows);
     roundings += static_cast<double>(shape.modes());                  // product over the modes
-    roundings += static_cast<double>(5 * m + 1);                      // multinomial weights, w_l / S
+    roundings += static_cast<double>(5 * m + 1);                      // multinomial weights, w_l / unit
     roundings += static_cast<double>(std::max<Index>(m - 1, 0)) + 1;  // query feature times sum
     roundings += static_cast<double>(monomial_block) + blocks;        // sum over the monomials of degree m
-    roundings += static_cast<double>(polynomial.degree() + 2);        // sum over the degrees
+    roundings += static_cast<double>(degree + 4);                     // the coefficient; sum over the degrees
     roundings_.push_back(roundings);
   }
 }
 
-double PolynomialCertificate::rounding(double box) const {
-  const double ratio = box / polynomial_.score_bound * (1 + 2 * u);
+double PolynomialCertificate::rounding(const std::vector<double>& coefficients, double box) const {
+  const double ratio = box / unit_ * (1 + 2 * u);
   // Underflow: an operation on features, products or weights loses at most 2^-1074, and what multiplies it
   // afterwards sums up to at most exp(2^k box) over the monomials, since scaled maxima lie in [1/2, 1).
   double power = 1, sum = 0x1p-1000 * monomials_ * std::exp(scaling_slack_ * box);
-  for (std::size_t m = 0; m < roundings_.size(); ++m, power *= ratio)
-    sum += gamma(roundings_[m]) * std::abs(polynomial_.coefficients[m]) * power;
+  for (std::size_t m = 0; m < coefficients.size(); ++m, power *= ratio)
+    sum += gamma(roundings_[m]) * std::abs(coefficients[m]) * power;
   return sum * own_rounding;
 }
 
-double PolynomialCertificate::jensen(double box, double mean) const {
-  const double slack = box * gamma(mean_roundings_) + 8 * u * (1 + std::abs(mean));
-  return tuples_ * std::exp(mean - slack) / own_rounding;
+double PolynomialCertificate::jensen(const RowScores& scores) const {
+  const double slack = scores.box * gamma(mean_roundings_) + 8 * u * (1 + std::abs(scores.jensen));
+  return tuples_ * std::exp(scores.jensen - slack) / own_rounding;
 }
 
-RowBound PolynomialCertificate::finish(const double* moments, double box, double mean, double* output,
-                                       double& log_normalizer) const {
-  const Index d_v = units_.lowest().size();
-  const auto sum_column = [&](Index column) {
-    double sum = 0;
-    for (std::size_t m = 0; m < roundings_.size(); ++m)
-      sum += polynomial_.coefficients[m] * moments[static_cast<Index>(m) * (d_v + 1) + column];
-    return sum;
+RowBound PolynomialCertificate::finish(const double* moments, const RowScores& scores, const RowPolynomial& polynomial,
+                                       double* output, double& log_normalizer) const {
+  const Index d_v = units_.lowest().size(), columns = d_v + 1;
+  // Y and W_V of each column, Y_0 and W_0 in the last one.
+  Vector values = Vector::Zero(columns), gaps = Vector::Zero(columns);
+  const auto add = [&](const std::vector<double>& coefficients, Vector& sums) {
+    for (std::size_t m = 0; m < coefficients.size(); ++m)
+      sums += coefficients[m] * Eigen::Map<const Vector>(moments + static_cast<Index>(m) * columns, columns);
   };
-  const double truncation = tuples_ * polynomial_.error;
-  const double delta = tuples_ * rounding(box);
-  const double normalizer = sum_column(d_v);
-  const double from_below =
-      (normalizer - delta - truncation) - 4 * u * (std::abs(normalizer) + delta + truncation);
-  const double least = jensen(box, mean);
+  add(polynomial.values, values);
+  add(polynomial.majorant, gaps);
+  const double delta = tuples_ * rounding(polynomial.values, scores.box);
+  const double gap_delta = tuples_ * rounding(polynomial.majorant, scores.box);
+  const double normalizer = values(d_v);
+  const double gap = std::max(0.0, gaps(d_v)) + gap_delta;  // W_0 from above
+  const double from_below = (normalizer - delta - gap) - 4 * u * (std::abs(normalizer) + delta + gap);
+  const double least = jensen(scores);
   const double low = from_below > least ? from_below : least;  // from_below may be nan
+  const double score_error = 2 * std::tanh(scores.error / 2) * (1 + 4 * u);
 
   RowBound bound;
   for (Index c = 0; c < d_v; ++c) {
-    const double quotient = sum_column(c) / normalizer;
-    const double spread = std::max(units_.highest()(c) - quotient, quotient - units_.lowest()(c));
+    const double quotient = values(c) / normalizer;
+    const double lowest = units_.lowest()(c), highest = units_.highest()(c);
+    double spread = gap * std::max(highest - quotient, quotient - lowest);
+    if (lowest < highest && lowest <= quotient && quotient <= highest) {
+      const double above = std::max(0.0, highest * gaps(d_v) - gaps(c)) + 3 * gap_delta;
+      const double below = std::max(0.0, gaps(c) - lowest * gaps(d_v)) + 3 * gap_delta;
+      const double chord = ((quotient - lowest) * above + (highest - quotient) * below) / (highest - lowest);
+      spread = chord < spread ? chord : spread;
+    }
     const double error =
-        (truncation * spread + delta + std::abs(quotient) * (delta + 2 * u * std::abs(normalizer))) / low;
+        (spread + delta + std::abs(quotient) * (delta + 2 * u * std::abs(normalizer))) / low +
+        score_error * ((highest - lowest) / 2);
     output[c] = units_.value(quotient, c);
     bound.output = std::max(bound.output, units_.error(quotient, c, error * own_rounding));
   }
   const bool usable = normalizer > 0 && std::isfinite(normalizer);
-  log_normalizer = usable ? std::log(normalizer) : std::log(tuples_) + mean;
-  bound.log_normalizer =
-      usable ? log_error((truncation + delta) / low * own_rounding) + log_rounding(log_normalizer) : HUGE_VAL;
-  return bound;
-}
-
-RowBound PolynomialCertificate::worst_case(double box, double mean) const {
-  const double truncation = tuples_ * polynomial_.error;
-  const double delta = tuples_ * rounding(box);
-  const double low = jensen(box, mean);
-  const double ratio = box / polynomial_.score_bound;
-  double largest = 0, power = 1;  // of |Y_0|
-  for (double coefficient : polynomial_.coefficients)
-    largest += std::abs(coefficient) * power, power *= ratio;
-  largest = tuples_ * largest + delta;
-
-  RowBound bound;
-  for (Index c = 0; c < units_.lowest().size(); ++c) {
-    // The quotient q is as far outside [V_min, V_max] as it is wrong, and its error grows with |q|: error <=
-    // first + growth * error.
-    const double range = units_.highest()(c) - units_.lowest()(c);
-    const double magnitude = std::max(std::abs(units_.highest()(c)), std::abs(units_.lowest()(c)));
-    const double first = (truncation * range + delta + magnitude * (delta + 2 * u * largest)) / low;
-    const double growth = (truncation + delta + 2 * u * largest) / low;
-    const double error = growth < 1 ? first / (1 - growth) : HUGE_VAL;
-    const double furthest = std::abs(units_.highest()(c)) > std::abs(units_.lowest()(c)) ? units_.highest()(c)
-                                                                                         : units_.lowest()(c);
-    bound.output = std::max(bound.output, with_slack(units_.error(furthest, c, error)));
-  }
-  bound.log_normalizer = log_error((truncation + delta) / low * (1 + 1e-9)) +
-                         log_rounding(std::log(tuples_) + box + std::abs(mean));
+  log_normalizer = (usable ? std::log(normalizer) : std::log(tuples_) + scores.jensen) + scores.shift;
+  bound.log_normalizer = usable ? log_error((gap + delta) / low * own_rounding) + scores.error + scores.shift_error +
+                                      log_rounding(std::log(normalizer)) + log_rounding(log_normalizer)
+                                : HUGE_VAL;
   return bound;
 }
 

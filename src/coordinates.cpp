@@ -39,11 +39,10 @@ Coordinates::Coordinates(const HeadMeasurement& head, const ProblemShape& shape)
     : queries(head.queries.largest),
       weights(shape.width),
       box(shape.width),
-      mean(shape.width),
       value_min(Vector::Ones(shape.value_width)),
       value_max(Vector::Ones(shape.value_width)) {
   for (const ModeMeasurement& mode : head.modes) {
-    keys.emplace_back(mode.key_max);
+    keys.emplace_back(mode.key_min.cwiseAbs().cwiseMax(mode.key_max.cwiseAbs()));
     values.emplace_back(Vector::Constant(shape.value_width, largest_value(mode)));
     value_exponent += values.back().exponents.front();
   }
@@ -52,19 +51,17 @@ Coordinates::Coordinates(const HeadMeasurement& head, const ProblemShape& shape)
   for (Index l = 0; l < shape.width; ++l) {
     const auto column = static_cast<std::size_t>(l);
     bool vanishes = shape.scale == 0 || head.queries.largest(l) == 0;
-    for (const ModeMeasurement& mode : head.modes) vanishes = vanishes || mode.key_max(l) == 0;
+    for (const ModeMeasurement& mode : head.modes) vanishes = vanishes || mode.largest_key(l) == 0;
     int exponent = queries.exponents[column];
     for (const ColumnScaling& mode : keys) exponent += mode.exponents[column];
-    const int query_exponent = queries.exponents[column];
     // A coordinate that is zero in one mode adds nothing; its weight must not overflow where the others are
     // large.
     weights(l) =
         vanishes ? 0 : static_cast<double>(std::ldexp(static_cast<long double>(shape.scale), exponent));
     box(l) = vanishes ? 0
-                      : std::nextafter(static_cast<double>(std::ldexp(bounds.box[column], query_exponent)) *
+                      : std::nextafter(static_cast<double>(std::ldexp(bounds.box[column], queries.exponents[column])) *
                                            (1 + 4 * unit_roundoff),
                                        HUGE_VAL);
-    mean(l) = vanishes ? 0 : static_cast<double>(std::ldexp(bounds.mean[column], query_exponent));
   }
 
   for (std::size_t m = 0; m < head.modes.size(); ++m)

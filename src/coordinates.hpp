@@ -36,7 +36,6 @@ struct Coordinates {
   int value_exponent = 0;             // outputs are 2^this times what scaled values give
   Vector weights;                     // (d) scale * 2^(sum of the exponents of coordinate l); may be infinite
   Vector box;                   // (d) |score| of scaled query q is at most sum_l |q_l| box(l), rounded up
-  Vector mean;                  // (d) the mean score of scaled query q is sum_l q_l mean(l)
   Vector value_min, value_max;  // (d_v) range of V_J = prod_m V_m[j_m], scaled, rounded outwards
 };
 

@@ -1,16 +1,22 @@
 // The query side of the polynomial method: features of the queries times the combined key sums, degree by
 // degree.
 //
-//   moments(i, m, c) = sum_J (s_iJ / S)^m V_Jc     from  sum over |a| = m of q_i^a G(a, c)
+//   moments(i, m, c) = sum_J (s_iJ / unit)^m V_Jc     from  sum over |a| = m of q_i^a G(a, c)
 //
-// The degrees are kept apart: it costs no flops, and each row can then choose its polynomial, or stop at a
-// lower degree than the sums hold, after its moments are known. Source: mathematics.md B1, B3, H2.
+// The degrees are kept apart: it costs no flops, and each row can have a polynomial of its own, stop at a lower degree
+// than the sums hold, and read its certificate off the same moments. Inside a tile rows are sorted by their degree, so
+// that each degree takes a prefix of the tile; tiles are cut by row number, so that a row's neighbours, and with them
+// its bits, don't depend on who evaluates it. Source: mathematics.md B1, B3, E5 (row-wise degree), H2.
 #pragma once
+
+#include <memory>
+#include <vector>
 
 #include "certificate.hpp"
 #include "coordinates.hpp"
 #include "features.hpp"
 #include "monomials.hpp"
+#include "row_choice.hpp"
 #include "types.hpp"
 
 namespace kronattn {
@@ -21,17 +27,52 @@ struct RowOutputs {
   RowOutputs(Index rows, Index value_width)
       : output(rows, value_width), log_normalizer(rows), error_bound(rows), log_error(rows) {}
 
+  RowOutputs part(Range rows) const {
+    RowOutputs some;
+    some.output = output.middleRows(rows.begin, rows.size());
+    some.log_normalizer = log_normalizer.segment(rows.begin, rows.size());
+    some.error_bound = error_bound.segment(rows.begin, rows.size());
+    some.log_error = log_error.segment(rows.begin, rows.size());
+    return some;
+  }
+
   Matrix output;          // (rows, d_v)
   Vector log_normalizer;  // (rows)
   Vector error_bound;     // (rows)
   Vector log_error;       // (rows) bound of the error of log_normalizer
 };
 
-/// Evaluates rows, cut into tiles from the first one on: `queries` (rows, d) as they stand in the file,
-/// starting at a tile boundary, against G = `combined` (r, d_v + 1). Uses all OpenMP threads. Cost: 2 rows r
-/// (d_v + 1) flops.
-RowOutputs evaluate_queries(const Monomials& monomials, const Matrix& combined,
-                            const Coordinates& coordinates, const PolynomialCertificate& certificate,
-                            const ConstTile& queries);
+/// The query side of one head: all that rows are evaluated with.
+class QueryEvaluation {
+ public:
+  /// `combined`: G (r, d_v + 1). The other arguments must outlive this. Rows take the degree that they need for the
+  /// promise (RowChooser), or, with the degree fixed, the highest.
+  QueryEvaluation(const MeasuredHead& head, const ProblemShape& shape, const Coordinates& coordinates,
+                  const Monomials& monomials, Matrix combined, Precision output_precision, Promise promise,
+                  bool degree_is_fixed);
+  ~QueryEvaluation();
+
+  /// Evaluates rows, cut into tiles from the first one on: `queries` (rows, d) as they stand in the file, starting at
+  /// a tile boundary. Rows that miss the promise at the degree that was foreseen for them are evaluated again at the
+  /// highest one. Uses all OpenMP threads. Cost: 2 rows r (d_v + 1) flops, r the monomials of a row's degree.
+  RowOutputs evaluate(const ConstTile& queries);
+
+  /// Monomials evaluated so far, summed over rows.
+  std::int64_t monomials_evaluated() const;
+
+ private:
+  struct Worker;
+
+  const MeasuredHead& head_;
+  const ProblemShape& shape_;
+  const Coordinates& coordinates_;
+  const Monomials& monomials_;
+  Matrix combined_;
+  Promise promise_;
+  ScoreBounds bounds_;
+  PolynomialCertificate certificate_;
+  GapBudget budget_;
+  std::vector<std::unique_ptr<Worker>> workers_;  // one a thread, kept for the polynomials they have made
+};
 
 }  // namespace kronattn

@@ -32,9 +32,16 @@ class FeatureWalk {
   /// features(a - range.begin, i) is monomial a of point i. Parents come before children. Cost: b r products.
   template <class Visit>
   void operator()(const ConstTile& points, Index degree, Visit visit) {
-    levels_[0].row(0).head(points.cols()).setOnes();
-    visit(Index{0}, Range{0, 1}, block(0, Range{0, 1}, points.cols()));
-    if (degree > 0) descend(points, Range{0, 1}, 1, degree, visit);
+    (*this)(points, std::vector<Index>(static_cast<std::size_t>(degree) + 1, points.cols()), visit);
+  }
+
+  /// The same for points that end at different degrees: of degree m only the first counts[m] points are taken; counts
+  /// (at most g + 1 of them) do not increase.
+  template <class Visit>
+  void operator()(const ConstTile& points, const std::vector<Index>& counts, Visit visit) {
+    levels_[0].row(0).head(counts[0]).setOnes();
+    visit(Index{0}, Range{0, 1}, block(0, Range{0, 1}, counts[0]));
+    descend(points, Range{0, 1}, 1, counts, visit);
   }
 
  private:
@@ -43,19 +50,21 @@ class FeatureWalk {
   }
 
   template <class Visit>
-  void descend(const ConstTile& points, Range parents, Index level, Index degree, Visit& visit) {
+  void descend(const ConstTile& points, Range parents, std::size_t level, const std::vector<Index>& counts,
+               Visit& visit) {
+    if (level >= counts.size() || counts[level] == 0) return;
     const Range children = monomials_.children(parents);
-    const Matrix& above = levels_[static_cast<std::size_t>(level) - 1];
-    Matrix& here = levels_[static_cast<std::size_t>(level)];
-    const Index b = points.cols();
+    const Matrix& above = levels_[level - 1];
+    Matrix& here = levels_[level];
+    const Index b = counts[level];
     for (Index begin = children.begin; begin < children.end; begin += monomial_block) {
       const Range range{begin, std::min(children.end, begin + monomial_block)};
       for (Index a = range.begin; a < range.end; ++a)
         here.row(a - range.begin).head(b) = above.row(monomials_.parent(a) - parents.begin)
                                                 .head(b)
-                                                .cwiseProduct(points.row(monomials_.axis(a)));
-      visit(level, range, block(level, range, b));
-      if (level < degree) descend(points, range, level + 1, degree, visit);
+                                                .cwiseProduct(points.row(monomials_.axis(a)).head(b));
+      visit(static_cast<Index>(level), range, block(static_cast<Index>(level), range, b));
+      descend(points, range, level + 1, counts, visit);
     }
   }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "tiles.hpp"
 
@@ -9,21 +10,26 @@ namespace kronattn {
 
 namespace {
 
-/// (sum_l |x_l|^k)^(1/k), rounded up; scaled by the largest entry so that no power overflows.
+/// (sum_l |x_l|^k)^(1/k), rounded up; scaled by a power of two so that no power overflows.
 double hoelder_norm(const double* x, Index d, Index k) {
   double largest = 0;
   for (Index l = 0; l < d; ++l) largest = std::max(largest, std::abs(x[l]));
   if (largest == 0) return 0;
+  int exponent = 0;
+  std::frexp(largest, &exponent);
+  const double first = std::ldexp(1.0, -exponent / 2), second = std::ldexp(1.0, -exponent - (-exponent / 2));
   double sum = 0;
   for (Index l = 0; l < d; ++l) {
-    const double ratio = std::abs(x[l]) / largest;
-    double power = ratio;
-    for (Index i = 1; i < k; ++i) power *= ratio;
+    const double scaled = std::abs(x[l]) * first * second;
+    double power = scaled;
+    for (Index i = 1; i < k; ++i) power *= scaled;
     sum += power;
   }
-  const double root = k == 2 ? std::sqrt(sum) : std::pow(sum, 1.0 / static_cast<double>(k));
+  const double root = k == 2   ? std::sqrt(sum)
+                      : k == 3 ? std::cbrt(sum)
+                               : std::pow(sum, 1.0 / static_cast<double>(k));
   // Below the normal numbers a relative slack does nothing: one step up always counts.
-  return std::nextafter(largest * root * (1 + 4 * gamma(static_cast<double>(d + 2 * k + 8))), HUGE_VAL);
+  return std::nextafter(std::ldexp(root * (1 + 4 * gamma(static_cast<double>(d + 2 * k + 8))), exponent), HUGE_VAL);
 }
 
 /// A product of many factors, of which no part may leave the range of long double before the whole does.
@@ -43,10 +49,6 @@ class ScaledProduct {
   int exponent_ = 0, last_ = 0;
 };
 
-double down_from(long double x) {
-  return static_cast<double>(x);
-}
-
 /// The next double above, for bounds that were computed in long double.
 double up_from(long double x) {
   const auto rounded = static_cast<double>(x);
@@ -56,12 +58,13 @@ double up_from(long double x) {
 }  // namespace
 
 ModeMeasurement::ModeMeasurement(Index width, Index value_width)
-    : key_max(Vector::Zero(width)),
+    : key_min(Vector::Constant(width, HUGE_VAL)),
+      key_max(Vector::Constant(width, -HUGE_VAL)),
       key_sums(width),
       value_min(Vector::Constant(value_width, HUGE_VAL)),
       value_max(Vector::Constant(value_width, -HUGE_VAL)) {}
 
-void ModeMeasurement::absorb(const ConstTile& keys, const ConstTile& values, Index order) {
+void ModeMeasurement::absorb_keys(const ConstTile& keys, Index order) {
   const Index d = keys.cols();
   rows += keys.rows();
   for (Index begin = 0; begin < keys.rows(); begin += key_tile_rows) {
@@ -70,13 +73,17 @@ void ModeMeasurement::absorb(const ConstTile& keys, const ConstTile& values, Ind
     for (Index j = begin; j < end; ++j) {
       const double* row = keys.data() + j * keys.outerStride();
       for (Index l = 0; l < d; ++l) {
-        key_max(l) = std::max(key_max(l), std::abs(row[l]));
+        key_min(l) = std::min(key_min(l), row[l]);
+        key_max(l) = std::max(key_max(l), row[l]);
         sums[static_cast<std::size_t>(l)] += row[l];
       }
       key_norm = std::max(key_norm, hoelder_norm(row, d, order));
     }
     for (Index l = 0; l < d; ++l) key_sums.add(l, sums[static_cast<std::size_t>(l)]);
   }
+}
+
+void ModeMeasurement::absorb_values(const ConstTile& values) {
   for (Index j = 0; j < values.rows(); ++j)
     for (Index c = 0; c < values.cols(); ++c) {
       value_min(c) = std::min(value_min(c), values(j, c));
@@ -84,7 +91,18 @@ void ModeMeasurement::absorb(const ConstTile& keys, const ConstTile& values, Ind
     }
 }
 
-ScoreBounds::ScoreBounds(const std::vector<ModeMeasurement>& modes, const ProblemShape& shape) {
+void ModeMeasurement::merge(const ModeMeasurement& other) {
+  rows += other.rows;
+  key_min = key_min.cwiseMin(other.key_min);
+  key_max = key_max.cwiseMax(other.key_max);
+  key_norm = std::max(key_norm, other.key_norm);
+  for (std::size_t i = 0; i < key_sums.digits().size(); ++i) key_sums.digits()[i] += other.key_sums.digits()[i];
+  value_min = value_min.cwiseMin(other.value_min);
+  value_max = value_max.cwiseMax(other.value_max);
+}
+
+ScoreBounds::ScoreBounds(const std::vector<ModeMeasurement>& modes, const ProblemShape& shape)
+    : order_(shape.order()) {
   const auto product = [&](const auto& factor_of_mode) {
     ScaledProduct all(shape.scale);
     for (const ModeMeasurement& mode : modes) all.multiply(factor_of_mode(mode));
@@ -92,29 +110,112 @@ ScoreBounds::ScoreBounds(const std::vector<ModeMeasurement>& modes, const Proble
   };
   for (Index l = 0; l < shape.width; ++l) {
     box.push_back(
-        std::abs(product([l](const ModeMeasurement& mode) -> long double { return mode.key_max(l); })));
+        std::abs(product([l](const ModeMeasurement& mode) -> long double { return mode.largest_key(l); })));
     mean.push_back(product(
         [l](const ModeMeasurement& mode) { return mode.key_sums.mean(l, static_cast<double>(mode.rows)); }));
+    // The range of the product, relatively to the box.
+    long double low = shape.scale < 0 ? -1 : 1, high = low;
+    for (const ModeMeasurement& mode : modes) {
+      const long double largest = mode.largest_key(l);
+      if (largest == 0) continue;
+      const long double ends[] = {low * (mode.key_min(l) / largest), low * (mode.key_max(l) / largest),
+                                  high * (mode.key_min(l) / largest), high * (mode.key_max(l) / largest)};
+      low = *std::min_element(ends, ends + 4);
+      high = *std::max_element(ends, ends + 4);
+    }
+    low_.push_back(low * box.back());
+    high_.push_back(high * box.back());
   }
-  hoelder = std::abs(product([](const ModeMeasurement& mode) -> long double { return mode.key_norm; }));
+  hoelder_ = std::abs(product([](const ModeMeasurement& mode) -> long double { return mode.key_norm; }));
 }
 
-void QueryMeasurement::absorb(const ConstTile& queries, const ScoreBounds& bounds, Index order) {
-  const Index d = queries.cols();
-  const long double up = 1 + 4 * static_cast<long double>(gamma(static_cast<double>(d + 8)));
+RowScores ScoreBounds::row(const double* query) const {
+  const auto d = static_cast<Index>(box.size());
+  const long double slack = 4 * static_cast<long double>(gamma(static_cast<double>(d + 2 * order_ + 8)));
+  long double in_box = 0, at_mean = 0, low = 0, high = 0;
+  for (Index l = 0; l < d; ++l) {
+    const auto column = static_cast<std::size_t>(l);
+    const long double q = query[l];
+    in_box += box[column] * std::abs(q);
+    at_mean += mean[column] * q;
+    low += q * (q < 0 ? high_[column] : low_[column]);
+    high += q * (q < 0 ? low_[column] : high_[column]);
+  }
+  in_box *= 1 + slack;
+  const long double hoelder = hoelder_ * hoelder_norm(query, d, order_) * (1 + slack);
+  RowScores scores;
+  scores.box = up_from(in_box);
+  scores.jensen = static_cast<double>(at_mean);
+  scores.high = up_from(std::min({high + slack * in_box, in_box, hoelder}));
+  scores.low = -up_from(std::min({-low + slack * in_box, in_box, hoelder}));
+  return scores;
+}
+
+QueryMeasurement::QueryMeasurement(Index width) : largest(Vector::Zero(width)) {
+  spreads.rows.assign(static_cast<std::size_t>(SpreadClasses::count), 0);
+  spreads.below = spreads.above = Vector::Zero(SpreadClasses::count);
+}
+
+void QueryMeasurement::absorb(const ConstTile& queries, const std::vector<RowScores>& scores) {
   for (Index i = 0; i < queries.rows(); ++i) {
-    const double* row = queries.data() + i * queries.outerStride();
-    long double box = 0, mean = 0;
-    for (Index l = 0; l < d; ++l) {
-      const auto column = static_cast<std::size_t>(l);
-      largest(l) = std::max(largest(l), std::abs(row[l]));
-      box += bounds.box[column] * std::abs(row[l]);
-      mean += bounds.mean[column] * row[l];
+    const RowScores& row = scores[static_cast<std::size_t>(i)];
+    largest = largest.cwiseMax(queries.row(i).transpose().cwiseAbs());
+    score_bound = std::max(score_bound, row.largest());
+    box_bound = std::max(box_bound, row.box);
+    score_error = std::max(score_error, row.error);
+    const Index like = SpreadClasses::of(row.deviation);
+    ++spreads.rows[static_cast<std::size_t>(like)];
+    spreads.below(like) = std::max(spreads.below(like), row.mean - row.low);
+    spreads.above(like) = std::max(spreads.above(like), row.high - row.mean);
+  }
+}
+
+void QueryMeasurement::merge(const QueryMeasurement& other) {
+  largest = largest.cwiseMax(other.largest);
+  score_bound = std::max(score_bound, other.score_bound);
+  box_bound = std::max(box_bound, other.box_bound);
+  score_error = std::max(score_error, other.score_error);
+  for (std::size_t i = 0; i < spreads.rows.size(); ++i) spreads.rows[i] += other.spreads.rows[i];
+  spreads.below = spreads.below.cwiseMax(other.spreads.below);
+  spreads.above = spreads.above.cwiseMax(other.spreads.above);
+}
+
+Index SpreadClasses::of(double deviation) {
+  if (!(deviation > 0)) return 0;
+  return static_cast<Index>(std::clamp(8 * (std::log2(deviation) + 40), 0.0, count - 1.0));
+}
+
+double SpreadClasses::deviation(Index spread_class) {
+  return spread_class == 0 ? 0 : std::exp2((static_cast<double>(spread_class) + 0.5) / 8 - 40);
+}
+
+QueryTile::QueryTile(const MeasuredHead& head, const ScoreBounds& bounds, const ProblemShape& shape,
+                     const ConstTile& queries) {
+  const Index count = queries.rows();
+  std::optional<ChangedQueries> changed;
+  if (head.change.none()) {
+    rows = queries;
+  } else {
+    changed = head.change.queries(queries);
+    rows = changed->rows;
+  }
+  double key_box = 0;
+  for (Index l = 0; l < rows.cols(); ++l) key_box += head.changed.modes.front().largest_key(l);
+  const std::vector<ScoreShape::Spread> spreads = head.scores.spread(rows);
+  for (Index i = 0; i < count; ++i) {
+    RowScores row = bounds.row(rows.row(i).data());
+    const ScoreShape::Spread& spread = spreads[static_cast<std::size_t>(i)];
+    const bool known = std::isfinite(spread.mean) && std::isfinite(spread.deviation);
+    row.mean = known ? std::clamp(spread.mean, row.low, row.high) : 0;
+    row.deviation = known ? std::min(spread.deviation, row.high - row.low) : 0;
+    if (changed) {
+      row.error = std::abs(shape.scale) * (1 + 1e-12) *
+                  (changed->norm(i) * head.key_remainder + changed->dropped(i) * head.key_dropped +
+                   changed->rounding(i) * key_box);
+      row.shift = changed->shift(i);
+      row.shift_error = changed->shift_error(i);
     }
-    const long double hoelder = bounds.hoelder * hoelder_norm(row, d, order);
-    score_bound = std::max(score_bound, up_from(std::min(box, hoelder) * up));
-    box_bound = std::max(box_bound, up_from(box * up));
-    smallest_mean = std::min(smallest_mean, down_from(mean));
+    scores.push_back(row);
   }
 }
 
@@ -122,10 +223,14 @@ double largest_value(const ModeMeasurement& mode) {
   return std::max(mode.value_min.cwiseAbs().maxCoeff(), mode.value_max.cwiseAbs().maxCoeff());
 }
 
+double largest_key(const ModeMeasurement& mode) {
+  return std::max(mode.key_max.maxCoeff(), -mode.key_min.minCoeff());
+}
+
 double paper_score_bound(const HeadMeasurement& head, const ProblemShape& shape) {
   long double bound = std::abs(static_cast<long double>(shape.scale)) *
                       static_cast<long double>(shape.width) * head.queries.largest.maxCoeff();
-  for (const ModeMeasurement& mode : head.modes) bound *= mode.key_max.maxCoeff();
+  for (const ModeMeasurement& mode : head.modes) bound *= largest_key(mode);
   return static_cast<double>(bound);
 }
 

@@ -5,9 +5,12 @@
 // All bounds are rounded upwards. Source: mathematics.md E3, E4, F5.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
+#include "change_of_coordinates.hpp"
 #include "fixed_point_sums.hpp"
+#include "score_shape.hpp"
 #include "types.hpp"
 
 namespace kronattn {
@@ -17,52 +20,124 @@ struct ModeMeasurement {
   ModeMeasurement() = default;
   ModeMeasurement(Index width, Index value_width);
 
-  /// Takes rows (rows, d) of keys and (rows, d_v) of values in, all finite. `order` is k, for the Hoelder
-  /// norm.
-  void absorb(const ConstTile& keys, const ConstTile& values, Index order);
+  /// Takes rows (rows, d) of keys in, all finite. `order` is k, for the Hoelder norm.
+  void absorb_keys(const ConstTile& keys, Index order);
+  /// Takes rows (rows, d_v) of values in.
+  void absorb_values(const ConstTile& values);
+  /// Takes what another one has absorbed in.
+  void merge(const ModeMeasurement& other);
 
-  Index rows = 0;               //       absorbed so far
-  Vector key_max;               // (d)   max_j |K_jl|
+  Index rows = 0;               //       keys absorbed so far
+  Vector key_min, key_max;      // (d)   range of each key column
   double key_norm = 0;          //       max_j (sum_l |K_jl|^k)^(1/k)
   ExactSums key_sums;           // (d)   sum_j K_jl
   Vector value_min, value_max;  // (d_v) range of each value column
+
+  double largest_key(Index l) const { return std::max(std::abs(key_min(l)), std::abs(key_max(l))); }
 };
 
-/// What of all key modes together bounds the score of a query row: everything O(d).
-struct ScoreBounds {
+/// What is known of the scores of one query row before anything is summed. All but `mean` and `deviation` are proved.
+struct RowScores {
+  double low = 0, high = 0;    // no score is outside
+  double box = 0;              // sigma_i = |scale| sum_l |Q_il| prod_m max|K_ml|: what roundings are relative to
+  double jensen = 0;           // the mean score, as computed: right to a few roundings relative to box
+  double mean = 0;             // of the scores, as a sample has it
+  double deviation = 0;        // likewise
+  double error = 0;            // of every score, from a change of coordinates
+  double shift = 0;            // was taken off every score
+  double shift_error = 0;      // rounding of that
+
+  double largest() const { return std::max(std::abs(low), std::abs(high)); }
+};
+
+/// What of all key modes together bounds the scores of a query row: everything O(d).
+class ScoreBounds {
+ public:
   /// Scores are scale * sum_l q_l prod_m K_m[j_m, l]. Long double: products of maxima may leave the range of
   /// double.
   ScoreBounds(const std::vector<ModeMeasurement>& modes, const ProblemShape& shape);
+
+  /// low, high, box and jensen of a row (d). Source: mathematics.md E3, E4, F0, F5.
+  RowScores row(const double* query) const;
 
   std::vector<long double> box;  // (d) |scale| prod_m max|K_ml|
   /// (d) scale prod_m mean(K_ml). Tile sums are in long double: right to 2 roundings of double, relatively to
   /// box.
   std::vector<long double> mean;
-  long double hoelder = 0;  //     |scale| prod_m max_j |K_m,j|_k
+
+ private:
+  Index order_;
+  std::vector<long double> low_, high_;  // (d) range of scale prod_m K_ml
+  long double hoelder_ = 0;              //     |scale| prod_m max_j |K_m,j|_k
+};
+
+/// How many rows have scores of about one deviation, and how far their scores reach from their means at most: one
+/// entry a class of deviations.
+struct SpreadClasses {
+  std::vector<std::int64_t> rows;
+  Vector below, above;
+
+  /// Deviations from 2^-40 to 2^16, eight classes an octave; what is outside counts in the first or last.
+  static constexpr Index count = 448;
+  static Index of(double deviation);
+  static double deviation(Index spread_class);  // in the middle of a class
 };
 
 /// The query rows of one head.
 struct QueryMeasurement {
   QueryMeasurement() = default;
-  explicit QueryMeasurement(Index width) : largest(Vector::Zero(width)) {}
+  explicit QueryMeasurement(Index width);
 
-  /// Takes rows (rows, d) in, all finite.
-  void absorb(const ConstTile& queries, const ScoreBounds& bounds, Index order);
+  /// Takes rows (rows, d) in, all finite, whose scores are `scores`.
+  void absorb(const ConstTile& queries, const std::vector<RowScores>& scores);
+  void merge(const QueryMeasurement& other);
 
-  Vector largest;                   // (d) max_i |Q_il|
-  double score_bound = 0;           // max_i min(box, Hoelder): no |score| exceeds it
-  double box_bound = 0;             // max_i sigma_i, sigma_i = |scale| sum_l |Q_il| prod_m max|K_ml|
-  double smallest_mean = HUGE_VAL;  // min_i of the mean score of row i, as computed
+  Vector largest;                    // (d) max_i |Q_il|
+  double score_bound = 0;            // no |score| exceeds it
+  double box_bound = 0;              // max_i sigma_i
+  double score_error = 0;            // max_i of the error of every score
+  SpreadClasses spreads;
 };
 
-/// All of one head.
+/// All of one head in one system of coordinates.
 struct HeadMeasurement {
   std::vector<ModeMeasurement> modes;
   QueryMeasurement queries;
 };
 
+/// All of one head: as it stands in the file, and in the coordinates that the polynomial method works in.
+struct MeasuredHead {
+  HeadMeasurement file, changed;
+  ChangeOfCoordinates change;
+  double key_remainder = 0, key_dropped = 0;  // largest of ChangedKeys
+  ScoreShape scores;                          // in the changed coordinates
+
+  /// The shape of the problem in the changed coordinates.
+  ProblemShape changed_shape(ProblemShape shape) const {
+    shape.width = change.width(shape.width);
+    return shape;
+  }
+};
+
+/// The unit that powers of scores are counted in: the largest score, 1 where all are 0.
+inline double score_unit(const MeasuredHead& head) {
+  return head.changed.queries.score_bound > 0 ? head.changed.queries.score_bound : 1;
+}
+
+/// A tile of query rows in changed coordinates, and all that is known of their scores. `queries` (b, d) as they stand
+/// in the file; bounds of the changed coordinates.
+struct QueryTile {
+  QueryTile(const MeasuredHead& head, const ScoreBounds& bounds, const ProblemShape& shape, const ConstTile& queries);
+
+  Matrix rows;  // (b, d')
+  std::vector<RowScores> scores;
+};
+
 /// max |V_m| of mode m: the promise is relative to the product of these over the modes (largest over heads).
 double largest_value(const ModeMeasurement& mode);
+
+/// max |K_m| of mode m.
+double largest_key(const ModeMeasurement& mode);
 
 /// The papers' score bound: d |scale| max|Q| prod_m max|K_m|.
 double paper_score_bound(const HeadMeasurement& head, const ProblemShape& shape);

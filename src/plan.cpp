@@ -4,6 +4,7 @@
 
 #include "exp_polynomial.hpp"
 #include "monomials.hpp"
+#include "row_choice.hpp"
 #include "text.hpp"
 
 namespace kronattn {
@@ -42,55 +43,76 @@ double polynomial_memory(const ProblemShape& shape, double rank) {
   return rank * (columns * (16 * static_cast<double>(shape.modes()) + 8) + 24);
 }
 
-/// Everything the search for a degree needs, and what it found.
-class DegreeSearch {
- public:
-  DegreeSearch(const HeadMeasurement& head, const ProblemShape& shape, double promise, const Wishes& wishes)
-      : head_(head), shape_(shape), coordinates_(head, shape), promise_(promise), wishes_(wishes) {}
+/// How many rows need which degree, as foreseen.
+struct DegreeNeeds {
+  std::vector<double> rows;  // rows[g] need degree g
+  double beyond = 0;         // need more than rounding in double precision allows
 
-  RowBound bound(Index degree) const {
-    const ExpPolynomial polynomial = chebyshev_polynomial(degree, head_.queries.score_bound);
-    const PolynomialCertificate certificate(shape_, coordinates_, polynomial,
-                                            monomials_per_degree(shape_, degree), wishes_.output_precision);
-    return certificate.worst_case(head_.queries.box_bound, head_.queries.smallest_mean);
+  Index highest() const { return static_cast<Index>(rows.size()) - 1; }
+  double above(Index degree) const {
+    double sum = beyond;
+    for (Index g = degree + 1; g <= highest(); ++g) sum += rows[static_cast<std::size_t>(g)];
+    return sum;
   }
-
-  RowBound exact_bound() const {
-    return ExactCertificate(shape_, coordinates_, wishes_.output_precision)
-        .worst_case(head_.queries.box_bound);
-  }
-
-  bool keeps_promise(const RowBound& bound) const {
-    return bound.output <= *wishes_.epsilon * promise_ && bound.log_normalizer <= *wishes_.epsilon;
-  }
-
-  /// The smallest degree that keeps the promise, whatever its rank; -1 if rounding alone breaks it.
-  Index smallest_degree() const {
-    if (head_.queries.score_bound > largest_polynomial_score) return -1;
-    for (Index degree = 0; degree <= largest_degree; ++degree)
-      if (keeps_promise(bound(degree))) return degree;
-    return -1;
-  }
-
- private:
-  const HeadMeasurement& head_;
-  const ProblemShape& shape_;
-  Coordinates coordinates_;
-  double promise_;
-  const Wishes& wishes_;
 };
 
-Plan polynomial_plan(Plan plan, const ProblemShape& shape, Index degree, const RowBound& bound) {
-  plan.method = Method::polynomial;
-  plan.degree = degree;
-  plan.rank = total_degree_rank(shape, degree);
-  plan.worst_case = bound;
-  plan.flops = aggregate_flops(shape, plan.rank) + evaluate_flops(shape, plan.rank);
-  plan.memory_bytes = polynomial_memory(shape, plan.rank);
-  return plan;
+DegreeNeeds foresee(const MeasuredHead& head, const ProblemShape& shape, const Coordinates& coordinates,
+                    GapBudget budget, Precision output_precision) {
+  const QueryMeasurement& queries = head.changed.queries;
+  const double unit = score_unit(head);
+  const auto certificate = [&](Index degree) {
+    return PolynomialCertificate(shape, coordinates, unit, monomials_per_degree(shape, degree), output_precision);
+  };
+  DegreeNeeds needs;
+  Index degree = 0;  // the spreads grow, and with them the degree: start where the last class ended
+  for (Index like = 0; like < SpreadClasses::count; ++like) {
+    const auto rows = static_cast<double>(queries.spreads.rows[static_cast<std::size_t>(like)]);
+    if (rows == 0) continue;
+    const double below = queries.spreads.below(like), above = queries.spreads.above(like);
+    const double deviation = SpreadClasses::deviation(like);
+    const double box = std::max(below, above) * (queries.box_bound / unit);
+    const auto holds = [&](Index g) {
+      const RowPolynomial polynomial = suited_polynomial(head.scores, g, 0, below, above, deviation, unit);
+      return foreseen_to_hold(head.scores, certificate(g), polynomial, 0, deviation, box, budget);
+    };
+    const bool hopeless = std::max(below, above) > largest_polynomial_score;
+    degree = std::max<Index>(0, degree - 2);
+    while (!hopeless && degree <= largest_degree && !holds(degree)) ++degree;
+    if (hopeless || degree > largest_degree) {
+      needs.beyond += rows;
+      degree = 0;
+      continue;
+    }
+    if (needs.highest() < degree) needs.rows.resize(static_cast<std::size_t>(degree) + 1, 0);
+    needs.rows[static_cast<std::size_t>(degree)] += rows;
+  }
+  if (needs.rows.empty()) needs.rows = {0};
+  return needs;
+}
+
+/// A polynomial head at degree g: what it costs, rows above that degree summed exactly.
+PlannedHead polynomial_head(PlannedHead head, const ProblemShape& shape, const ProblemShape& file_shape, Index degree,
+                            const DegreeNeeds& needs) {
+  head.plan.method = Method::polynomial;
+  head.plan.degree = degree;
+  Estimate& estimate = head.estimate;
+  estimate.rank = total_degree_rank(shape, degree);
+  estimate.rows_exact = needs.above(degree);
+  double monomials = estimate.rank * needs.beyond;
+  for (Index g = 0; g <= needs.highest(); ++g)
+    monomials += needs.rows[static_cast<std::size_t>(g)] * total_degree_rank(shape, std::min(g, degree));
+  estimate.mean_row_rank = monomials / static_cast<double>(shape.queries);
+  estimate.flops = aggregate_flops(shape, estimate.rank) + evaluate_flops(shape, monomials, 1) +
+                   exact_flops(file_shape, estimate.rows_exact);
+  estimate.memory_bytes = polynomial_memory(shape, estimate.rank);
+  return head;
 }
 
 }  // namespace
+
+Promise Wishes::row_promise(double promise) const {
+  return epsilon ? Promise{*epsilon * promise, *epsilon} : Promise{};
+}
 
 double aggregate_flops(const ProblemShape& shape, double rank) {
   double rows = 0;
@@ -98,8 +120,8 @@ double aggregate_flops(const ProblemShape& shape, double rank) {
   return 2 * rows * rank * static_cast<double>(shape.value_width + 1);
 }
 
-double evaluate_flops(const ProblemShape& shape, double rank) {
-  return 2 * static_cast<double>(shape.queries) * rank * static_cast<double>(shape.value_width + 1);
+double evaluate_flops(const ProblemShape& shape, double rows, double rank) {
+  return 2 * rows * rank * static_cast<double>(shape.value_width + 1);
 }
 
 double exact_flops(const ProblemShape& shape, double rows) {
@@ -111,83 +133,157 @@ double predicted_seconds(double flops, double threads) {
   return flops / (nominal_flops_per_second * threads);
 }
 
-Plan make_plan(const HeadMeasurement& head, const ProblemShape& shape, double promise, const Wishes& wishes) {
-  if (!(head.queries.box_bound <= 1e290))
-    throw NoPlan("scores reach " + short_number(head.queries.box_bound) + ", beyond what double can hold");
+namespace {
 
-  Plan plan;
-  plan.score_bound = head.queries.score_bound;
-  const Index paper_degree_needed =
-      paper_degree(paper_score_bound(head, shape), wishes.epsilon.value_or(1e-6));
-  const auto k = static_cast<double>(shape.order());
-  plan.paper_rank = paper_degree_needed < 0
-                        ? HUGE_VAL
-                        : binomial(k * static_cast<double>(paper_degree_needed + shape.width),
-                                   k * static_cast<double>(paper_degree_needed));
+/// Everything that is weighed for one head.
+class Planning {
+ public:
+  Planning(const MeasuredHead& head, const ProblemShape& shape, double promise, const Wishes& wishes)
+      : head_(head),
+        file_shape_(shape),
+        shape_(head.changed_shape(shape)),
+        promise_(promise),
+        wishes_(wishes),
+        exact_bound_(ExactCertificate(shape, Coordinates(head.file, shape), wishes.output_precision)
+                         .worst_case(head.file.queries.box_bound)) {
+    planned_.estimate.score_bound = head.changed.queries.score_bound;
+    const Index g = paper_degree(paper_score_bound(head.file, shape), wishes.epsilon.value_or(1e-6));
+    const auto k = static_cast<double>(shape.order());
+    planned_.estimate.paper_rank =
+        g < 0 ? HUGE_VAL : binomial(k * static_cast<double>(g + shape.width), k * static_cast<double>(g));
+  }
 
-  const DegreeSearch search(head, shape, promise, wishes);
-  if (wishes.degree) {
-    const double rank = *wishes.degree > largest_degree ? HUGE_VAL : total_degree_rank(shape, *wishes.degree);
+  PlannedHead fixed_degree() {
+    const Index degree = *wishes_.degree;
+    const double rank = degree > largest_degree ? HUGE_VAL : total_degree_rank(shape_, degree);
     if (rank > largest_rank)
-      throw NoPlan("degree " + std::to_string(*wishes.degree) + " has rank " + short_number(rank) +
+      throw NoPlan("degree " + std::to_string(degree) + " has rank " + short_number(rank) +
                    "; need a rank below " + short_number(largest_rank) + " and a degree of at most " +
                    std::to_string(largest_degree));
-    plan.reason = "degree " + std::to_string(*wishes.degree) + " was asked for";
-    return polynomial_plan(std::move(plan), shape, *wishes.degree, search.bound(*wishes.degree));
+    planned_.plan.degree_is_fixed = true;
+    planned_.estimate.reason = "degree " + std::to_string(degree) + " was asked for";
+    DegreeNeeds all;
+    all.rows.assign(static_cast<std::size_t>(degree) + 1, 0);
+    all.rows.back() = static_cast<double>(shape_.queries);
+    return polynomial_head(planned_, shape_, file_shape_, degree, all);
   }
 
-  const double epsilon = *wishes.epsilon;
-  const RowBound exact_bound = search.exact_bound();
-  const bool exact_keeps = search.keeps_promise(exact_bound);
-  const double exact_work = exact_flops(shape, static_cast<double>(shape.queries));
-  const auto exact_plan = [&](std::string reason) {
-    if (!exact_keeps)
-      throw NoPlan("epsilon " + short_number(epsilon) + " can't be promised: rounding alone may cost " +
-                   short_number(promise > 0 ? exact_bound.output / promise : exact_bound.output) +
-                   " of an output and " + short_number(exact_bound.log_normalizer) +
-                   " of a log normalizer (scores up to " + short_number(head.queries.box_bound) +
+  PlannedHead exact(std::string reason) {
+    if (!exact_keeps())
+      throw NoPlan("epsilon " + short_number(*wishes_.epsilon) + " can't be promised: rounding alone may cost " +
+                   short_number(promise_ > 0 ? exact_bound_.output / promise_ : exact_bound_.output) +
+                   " of an output and " + short_number(exact_bound_.log_normalizer) +
+                   " of a log normalizer (scores up to " + short_number(head_.file.queries.box_bound) +
                    ", output in " +
-                   (wishes.output_precision == Precision::single_precision
+                   (wishes_.output_precision == Precision::single_precision
                         ? "single precision); need a larger --epsilon or --output-precision double"
                         : "double precision); need a larger --epsilon"));
-    plan.method = Method::exact;
-    plan.reason = std::move(reason);
-    plan.worst_case = exact_bound;
-    plan.flops = exact_work;
-    return plan;
-  };
-  if (wishes.method == Method::exact) return exact_plan("the exact method was asked for");
+    planned_.plan.method = Method::exact;
+    planned_.estimate.reason = std::move(reason);
+    planned_.estimate.flops = exact_work();
+    return planned_;
+  }
 
-  const Index degree = search.smallest_degree();
-  const double rank = degree < 0 ? HUGE_VAL : total_degree_rank(shape, degree);
-  const double work = aggregate_flops(shape, rank) + evaluate_flops(shape, rank);
-  const std::string at_degree = "degree " + std::to_string(degree) + " at rank " + short_number(rank);
-  if (wishes.method == Method::polynomial) {
-    if (degree < 0)
-      throw NoPlan("epsilon " + short_number(epsilon) +
-                   " can't be promised by the polynomial method: rounding in double " +
-                   "precision breaks it at every degree up to " + std::to_string(largest_degree) +
-                   " (scores up to " + short_number(plan.score_bound) +
-                   "); need more precision, a larger --epsilon or " + "--method exact");
+  PlannedHead polynomial() {
+    const DegreeNeeds needs = foresee_degrees();
+    if (needs.beyond > 0)
+      throw NoPlan("epsilon " + short_number(*wishes_.epsilon) +
+                   " can't be promised by the polynomial method: rounding in double precision breaks it at every "
+                   "degree up to " +
+                   std::to_string(largest_degree) + " (scores up to " + short_number(planned_.estimate.score_bound) +
+                   "); need more precision, a larger --epsilon or --method exact");
+    const Index degree = needs.highest();
+    const double rank = total_degree_rank(shape_, degree);
     if (rank > largest_rank)
-      throw NoPlan("epsilon " + short_number(epsilon) + " needs " + at_degree + " and " +
-                   short_number(polynomial_memory(shape, rank) / 1e9) +
+      throw NoPlan("epsilon " + short_number(*wishes_.epsilon) + " needs " + at(degree) + " and " +
+                   short_number(polynomial_memory(shape_, rank) / 1e9) +
                    " GB of memory per rank; need a rank below " + short_number(largest_rank) +
                    ", a larger --epsilon or --method exact");
-    plan.reason = "the polynomial method was asked for; degree " + std::to_string(degree) +
-                  " is the smallest that keeps the promise";
-    return polynomial_plan(std::move(plan), shape, degree, search.bound(degree));
+    planned_.estimate.reason = "the polynomial method was asked for; degree " + std::to_string(degree) +
+                               " is the smallest that is foreseen to keep the promise";
+    return polynomial_head(planned_, shape_, file_shape_, degree, needs);
   }
-  if (degree < 0) return exact_plan("rounding in double precision breaks the promise of every polynomial");
-  if (polynomial_memory(shape, rank) > largest_automatic_memory && exact_keeps)
-    return exact_plan(at_degree + " would take " + short_number(polynomial_memory(shape, rank) / 1e9) +
-                      " GB a rank");
-  if (rank > largest_rank || work >= exact_work)
-    return exact_plan("exact takes " + short_number(exact_work) + " flops, " + at_degree + " would take " +
-                      short_number(work));
-  plan.reason =
-      at_degree + " takes " + short_number(work) + " flops, exact would take " + short_number(exact_work);
-  return polynomial_plan(std::move(plan), shape, degree, search.bound(degree));
+
+  /// The cheapest way, rows above a degree summed exactly where that is cheaper than the next degree for all keys.
+  PlannedHead cheapest() {
+    const DegreeNeeds needs = foresee_degrees();
+    std::optional<PlannedHead> best;
+    for (Index degree = 0; degree <= needs.highest(); ++degree) {
+      if (needs.above(degree) > 0 && !exact_keeps()) continue;
+      const double rank = total_degree_rank(shape_, degree);
+      if (rank > largest_rank || polynomial_memory(shape_, rank) > largest_automatic_memory) break;
+      PlannedHead head = polynomial_head(planned_, shape_, file_shape_, degree, needs);
+      if (!best || head.estimate.flops < best->estimate.flops) best = std::move(head);
+    }
+    if (best && (best->estimate.flops < exact_work() || !exact_keeps())) {
+      best->estimate.reason = at(best->plan.degree) + " takes " + short_number(best->estimate.flops) +
+                              " flops, exact would take " + short_number(exact_work());
+      return *best;
+    }
+    if (best) return exact("exact takes " + short_number(exact_work()) + " flops, " + at(best->plan.degree) +
+                           " would take " + short_number(best->estimate.flops));
+    if (needs.beyond > 0) return exact("rounding in double precision breaks the promise of every polynomial");
+    const double rank = total_degree_rank(shape_, needs.highest());
+    return exact(at(needs.highest()) + " would take " + short_number(polynomial_memory(shape_, rank) / 1e9) +
+                 " GB a rank");
+  }
+
+ private:
+  bool exact_keeps() const {
+    return wishes_.row_promise(promise_).kept(exact_bound_.output, exact_bound_.log_normalizer);
+  }
+  double exact_work() const { return exact_flops(file_shape_, static_cast<double>(shape_.queries)); }
+  std::string at(Index degree) const {
+    return "degree " + std::to_string(degree) + " at rank " + short_number(total_degree_rank(shape_, degree));
+  }
+  DegreeNeeds foresee_degrees() const {
+    const Coordinates coordinates(head_.changed, shape_);
+    return foresee(head_, shape_, coordinates, GapBudget::of(coordinates, wishes_.row_promise(promise_), wishes_.output_precision), wishes_.output_precision);
+  }
+
+  const MeasuredHead& head_;
+  const ProblemShape &file_shape_, shape_;
+  double promise_;
+  const Wishes& wishes_;
+  RowBound exact_bound_;
+  PlannedHead planned_;
+};
+
+/// The degree is raised this often before it is clear that something else is wrong.
+constexpr Index most_raises = 6;
+
+}  // namespace
+
+PlannedHead make_plan(const MeasuredHead& head, const ProblemShape& shape, double promise, const Wishes& wishes) {
+  if (!(head.file.queries.box_bound <= 1e290))
+    throw NoPlan("scores reach " + short_number(head.file.queries.box_bound) + ", beyond what double can hold");
+  Planning planning(head, shape, promise, wishes);
+  if (wishes.degree) return planning.fixed_degree();
+  switch (wishes.method) {
+    case Method::exact:
+      return planning.exact("the exact method was asked for");
+    case Method::polynomial:
+      return planning.polynomial();
+    case Method::automatic:
+      break;
+  }
+  return planning.cheapest();
+}
+
+Method remedy_for(std::int64_t rows, const Plan& plan, Index planned_degree, const ProblemShape& shape,
+                  const Wishes& wishes) {
+  const double next_rank = total_degree_rank(shape, plan.degree + 1);
+  const bool can_raise = plan.degree < planned_degree + most_raises && next_rank <= largest_rank &&
+                         (wishes.method == Method::polynomial ||
+                          polynomial_memory(shape, next_rank) <= largest_automatic_memory);
+  const auto count = static_cast<double>(rows);
+  const double raise = aggregate_flops(shape, next_rank - total_degree_rank(shape, plan.degree)) +
+                       evaluate_flops(shape, count, next_rank);
+  if (wishes.method == Method::automatic && (!can_raise || exact_flops(shape, count) <= raise)) return Method::exact;
+  if (!can_raise)
+    throw NoPlan(std::to_string(rows) + " rows miss the promise at degree " + std::to_string(plan.degree) +
+                 "; need a larger --epsilon or --method auto");
+  return Method::polynomial;
 }
 
 }  // namespace kronattn

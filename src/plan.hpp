@@ -1,13 +1,15 @@
 // Which method, at which degree, keeps the promise at the least work.
 //
 // Everything that decides bits is decided here, from what was measured and what was asked for: no clocks, no
-// ranks, no threads. Sources: mathematics.md B2-B4, E4.
+// ranks, no threads. The degree is foreseen (row_choice.hpp) from the deviations of all rows' scores and the shape of a
+// sample's; whether a row keeps the promise is known when it has been evaluated. Sources: mathematics.md B2-B4, G2, H3.
 #pragma once
 
 #include <optional>
 #include <string>
 
 #include "certificate.hpp"
+#include "evaluate_queries.hpp"
 #include "measure.hpp"
 #include "types.hpp"
 
@@ -21,19 +23,36 @@ struct Wishes {
   Method method = Method::automatic;
   std::optional<Index> degree;  // exactly this total degree
   Precision output_precision = Precision::double_precision;
+  bool change_coordinates = true;
+
+  /// `promise`: the product over the modes of max|V_m|, over all heads, which epsilon is relative to.
+  Promise row_promise(double promise) const;
+  /// What a change of coordinates may add to a score.
+  double negligible_score() const { return 0.02 * epsilon.value_or(1e-12); }
 };
 
-/// What will be done for one head.
+/// What will be done for one head: all that decides bits.
 struct Plan {
   Method method = Method::exact;  // polynomial or exact
+  Index degree = 0;               // of the key sums; rows take no higher one
+  bool degree_is_fixed = false;   // every row takes exactly it
+};
+
+/// Why, and what it will cost: only printed.
+struct Estimate {
   std::string reason;
-  Index degree = 0;         // of the polynomial method
-  double rank = 0;          // r = C(d+g, g), 0 for exact
-  double paper_rank = 0;    // C(k(g+d), kg) at the papers' degree; may be infinite
-  double score_bound = 0;   // S
-  RowBound worst_case;      // no row's bound will exceed it
-  double flops = 0;         // of the method chosen, all ranks together
-  double memory_bytes = 0;  // per rank, beside the rows in flight
+  double rank = 0;           // r = C(d+g, g), 0 for exact
+  double mean_row_rank = 0;  // monomials evaluated per row
+  double rows_exact = 0;     // of a polynomial head, foreseen to be summed exactly
+  double paper_rank = 0;     // C(k(g+d), kg) at the papers' degree; may be infinite
+  double score_bound = 0;    // S
+  double flops = 0;          // all ranks together
+  double memory_bytes = 0;   // per rank, beside the rows in flight
+};
+
+struct PlannedHead {
+  Plan plan;
+  Estimate estimate;
 };
 
 /// A promise that can't be kept, or a problem beyond double: what() says why and what it would need.
@@ -42,13 +61,18 @@ class NoPlan : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// `promise`: the product over the modes of max|V_m|, over all heads, which epsilon is relative to. Throws
-/// NoPlan.
-Plan make_plan(const HeadMeasurement& head, const ProblemShape& shape, double promise, const Wishes& wishes);
+/// Chooses method and degree from the spreads of all rows' scores. `promise` as in Wishes. Throws NoPlan.
+PlannedHead make_plan(const MeasuredHead& head, const ProblemShape& shape, double promise, const Wishes& wishes);
 
-/// Useful flops of the key sums of all modes, and of the evaluation: 2 n r (d_v + 1) each.
+/// What becomes of rows that missed the promise: they are summed exactly, or the degree is raised by one for them;
+/// whichever takes fewer flops, of what the wishes allow. Throws NoPlan where neither can be done. `shape` is that of
+/// the changed coordinates.
+Method remedy_for(std::int64_t rows, const Plan& plan, Index planned_degree, const ProblemShape& shape,
+                  const Wishes& wishes);
+
+/// Useful flops of the key sums of all modes, and of the evaluation of `rows` rows: 2 n r (d_v + 1) each.
 double aggregate_flops(const ProblemShape& shape, double rank);
-double evaluate_flops(const ProblemShape& shape, double rank);
+double evaluate_flops(const ProblemShape& shape, double rows, double rank);
 
 /// Work of the exact method for `rows` query rows, an exp counted as the flops that take as long.
 double exact_flops(const ProblemShape& shape, double rows);

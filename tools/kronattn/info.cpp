@@ -26,28 +26,28 @@ std::string shape_text(const Json& shape) {
 Json problem_info(const Communicator& comm, const std::string& path) {
   ProblemFile problem(comm, path, std::nullopt);
   PhaseSeconds seconds;
-  const ProblemMeasurement measurement = measure_problem(comm, problem, seconds);
+  const ProblemMeasurement measurement = measure_problem(comm, problem, CoordinateWishes(), seconds);
   const ProblemDescription& description = problem.description();
   const ProblemShape& shape = problem.shape();
   Json datasets = Json::array();
   const auto add = [&](const std::string& name, Index rows, Index columns, const auto& largest_of_head) {
     double largest = 0;
-    for (const HeadMeasurement& head : measurement.heads) largest = std::max(largest, largest_of_head(head));
+    for (const MeasuredHead& head : measurement.heads) largest = std::max(largest, largest_of_head(head));
     Json lengths = {rows, columns};
     if (description.has_heads) lengths = {shape.heads, rows, columns};
     datasets.push_back({{"name", name}, {"shape", lengths}, {"largest_entry", largest}});
   };
   add("Q", shape.queries, shape.width,
-      [](const HeadMeasurement& head) { return head.queries.largest.maxCoeff(); });
+      [](const MeasuredHead& head) { return head.file.queries.largest.maxCoeff(); });
   for (std::size_t m = 0; m < shape.keys.size(); ++m) {
     add(description.key_names[m], shape.keys[m], shape.width,
-        [m](const HeadMeasurement& head) { return head.modes[m].key_max.maxCoeff(); });
+        [m](const MeasuredHead& head) { return largest_key(head.file.modes[m]); });
     add(description.value_names[m], shape.keys[m], shape.value_width,
-        [m](const HeadMeasurement& head) { return largest_value(head.modes[m]); });
+        [m](const MeasuredHead& head) { return largest_value(head.file.modes[m]); });
   }
   double score_bound = 0;
-  for (const HeadMeasurement& head : measurement.heads)
-    score_bound = std::max(score_bound, head.queries.score_bound);
+  for (const MeasuredHead& head : measurement.heads)
+    score_bound = std::max(score_bound, head.file.queries.score_bound);
   return {{"file", path},
           {"kind", "problem"},
           {"problem", problem_json(shape, problem.precision())},

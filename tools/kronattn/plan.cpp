@@ -26,16 +26,16 @@ double paying_rows(const ProblemShape& shape, double rank) {
   ProblemShape one = shape;
   one.queries = 1;
   one.keys.assign(shape.keys.size(), 1);
-  const double ratio = (aggregate_flops(one, rank) + evaluate_flops(one, rank)) / exact_flops(one, 1);
+  const double ratio = (aggregate_flops(one, rank) + evaluate_flops(one, 1, rank)) / exact_flops(one, 1);
   return std::ceil(std::pow(ratio, 1.0 / static_cast<double>(shape.modes())));
 }
 
-ProblemMeasurement measure_sample(const Communicator& comm, Instance instance) {
+ProblemMeasurement measure_sample(const Communicator& comm, Instance instance, const CoordinateWishes& wishes) {
   instance.shape.queries = std::min(instance.shape.queries, sampled_rows);
   for (Index& rows : instance.shape.keys) rows = std::min(rows, sampled_rows);
   GeneratedProblem sample(instance);
   PhaseSeconds seconds;
-  return measure_problem(comm, sample, seconds);
+  return measure_problem(comm, sample, wishes, seconds);
 }
 
 std::string cost_summary(const Json& cost) {
@@ -91,28 +91,28 @@ ExitCode run_plan(const Session& session, const std::vector<std::string>& argume
   if (from_file) {
     ProblemFile problem(comm, line.file("problem"), scale);
     PhaseSeconds seconds;
-    measurement = measure_problem(comm, problem, seconds);
+    measurement = measure_problem(comm, problem, coordinate_wishes(wishes), seconds);
     shape = problem.shape();
     precision = problem.precision();
   } else {
     Instance instance = read_instance(line);
     instance.shape.scale = scale.value_or(instance.shape.scale);
-    measurement = measure_sample(comm, instance);
+    measurement = measure_sample(comm, instance, coordinate_wishes(wishes));
     shape = instance.shape;
   }
   wishes.output_precision = read_output_precision(line, precision);
-  const std::vector<Plan> plans =
+  const std::vector<PlannedHead> heads =
       plan_heads(measurement, shape, wishes, from_file ? line.file("problem") : "plan");
 
   double memory = 0, rank = 0;
-  for (const Plan& plan : plans) {
-    memory = std::max(memory, plan.memory_bytes);
-    rank = std::max(rank, plan.rank);
+  for (const PlannedHead& head : heads) {
+    memory = std::max(memory, head.estimate.memory_bytes);
+    rank = std::max(rank, head.estimate.rank);
   }
   Json report;
   report["kronattn"] = program_json();
   report["problem"] = problem_json(shape, precision);
-  report["plan"] = plan_json(plans, wishes, threads);
+  report["plan"] = plan_json(heads, wishes, threads);
   report["cost"] = {{"threads", threads},
                     {"predicted_seconds", report["plan"]["predicted_seconds"]},
                     {"memory_bytes_per_rank", memory},

@@ -100,6 +100,9 @@ void add_wish_options(CommandLine& line) {
        "use exactly this total degree; without --epsilon no promise is asked and the bound is reported")   //
       ("scale", po::value<double>(), "of the scores (default: the file's attribute scale, else 1/width)")  //
       ("precision", po::value<std::string>()->default_value("auto"), "of the arithmetic: auto or double")  //
+      ("coordinates", po::value<std::string>()->default_value("auto"),
+       "auto: the polynomial method may change coordinates where that is free (order 2: keys centred, coordinates "
+       "turned and balanced, negligible ones left out); off: as they stand in the file, for study")  //
       ("output-precision", po::value<std::string>(), "of O: double or single (default: the type of Q)");
 }
 
@@ -107,6 +110,7 @@ Wishes read_wishes(const CommandLine& line) {
   Wishes wishes;
   wishes.method = static_cast<Method>(line.choice("method", {"auto", "polynomial", "exact"}));
   line.choice("precision", {"auto", "double"});
+  wishes.change_coordinates = line.choice("coordinates", {"auto", "off"}) == 0;
   if (line.given("degree")) {
     wishes.degree = line.integer("degree", 0);
     if (wishes.method == Method::exact)

@@ -38,11 +38,11 @@ ExitCode run_solve(const Session& session, const std::vector<std::string>& argum
   ProblemFile problem(comm, problem_path, scale);
   wishes.output_precision = read_output_precision(line, problem.precision());
   PhaseSeconds seconds;
-  const ProblemMeasurement measurement = measure_problem(comm, problem, seconds);
+  const ProblemMeasurement measurement = measure_problem(comm, problem, coordinate_wishes(wishes), seconds);
   std::unique_ptr<ResultWriter> result;
   SolveOutcome outcome = solve(
       comm, problem, measurement, wishes,
-      [&](const std::vector<Plan>&) -> RowSink {
+      [&](const std::vector<PlannedHead>&) -> RowSink {
         result = std::make_unique<ResultWriter>(comm, output, problem.description(), wishes.output_precision,
                                                 line.flag("overwrite"));
         return [&](Index head, Range rows, const RowOutputs& outputs) { result->write(head, rows, outputs); };

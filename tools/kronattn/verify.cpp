@@ -58,7 +58,7 @@ ExitCode run_verify(const Session& session, const std::vector<std::string>& argu
   ProblemFile problem(comm, problem_path, scale);
   const ResultFile result(comm, result_path, problem.description());
   PhaseSeconds seconds;
-  const ProblemMeasurement measurement = measure_problem(comm, problem, seconds);
+  const ProblemMeasurement measurement = measure_problem(comm, problem, CoordinateWishes(), seconds);
   if (measurement.fingerprint() != result.fingerprint())
     throw AgreedFailure(result_path + " is the result of another problem than " + problem_path);
 

@@ -1,0 +1,62 @@
+// Other coordinates for queries and keys that leave the output as it is, up to an error that is measured and proved.
+//
+// Order 2. Adding a constant to every score of a row changes nothing but its normaliser, and scores are inner products.
+// So for any centre c, any matrix B (d, d) and any numbers k' that stand for a key,
+//     q . k = q . c  +  (B' q) . k'  +  q . r,      r = (k - c) - B k'
+// holds exactly: the first term is free, the second is what is worked with, the third is an error of the score, as
+// large as the remainder r that was measured. B and c come from a sample: B makes the second moments of both sides one
+// and the same diagonal matrix (mathematics.md F1, F2), so that coordinates can be sorted by what they matter, and
+// those that provably do not matter on any row are left out.
+#pragma once
+
+#include <vector>
+
+#include "score_shape.hpp"
+#include "types.hpp"
+
+namespace kronattn {
+
+/// Key rows in changed coordinates, and what that left behind.
+struct ChangedKeys {
+  Matrix rows;           // (b, d')
+  double remainder = 0;  // max_j |r_j|_2, rounding included
+  double dropped = 0;    // max_j norm of the coordinates that were left out
+};
+
+/// Query rows in changed coordinates.
+struct ChangedQueries {
+  Matrix rows;          // (b, d')
+  Vector norm;          // (b) |q|_2, from above
+  Vector dropped;       // (b) norm of the coordinates that were left out, from above
+  Vector rounding;      // (b) what each new coordinate may be off by
+  Vector shift;         // (b) scale q . c, which was taken off the scores of the row
+  Vector shift_error;   // (b) rounding of that
+};
+
+class ChangeOfCoordinates {
+ public:
+  /// None.
+  ChangeOfCoordinates() = default;
+
+  /// For order 2, from a sample in the file's coordinates. Coordinates are left out while what they add to a score of
+  /// the sample stays below `negligible`. None where entries are near the ends of double or d is above 256.
+  ChangeOfCoordinates(const HeadSample& sample, double scale, double negligible);
+
+  bool none() const { return basis_.size() == 0; }
+  /// d', the coordinates that are kept of d.
+  Index width(Index d) const { return none() ? d : kept_; }
+
+  /// Rows (b, d) as they stand in the file. Cost 4 b d^2 and 2 b d^2.
+  ChangedKeys keys(const ConstTile& rows) const;
+  ChangedQueries queries(const ConstTile& rows) const;
+
+ private:
+  Index kept_ = 0;
+  double scale_ = 0;
+  Vector centre_;         // (d) c
+  Matrix basis_;          // (d, d) B
+  Matrix inverse_;        // (d, d) k' = inverse (k - c)
+  double basis_norm_ = 0; // Frobenius
+};
+
+}  // namespace kronattn

@@ -1,0 +1,98 @@
+#include "row_choice.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace kronattn {
+
+namespace {
+
+/// Rounds a positive number up (or to the nearest) to so many bits behind the leading one.
+double rounded(double x, int bits, bool up) {
+  if (!(x > 0)) return 0;
+  const int dropped = 52 - bits;
+  const std::uint64_t add = up ? (std::uint64_t{1} << dropped) - 1 : std::uint64_t{1} << (dropped - 1);
+  return std::bit_cast<double>(((std::bit_cast<std::uint64_t>(x) + add) >> dropped) << dropped);
+}
+
+/// How coarse: a reach that is 3 % too long costs 3 % of the bound, a node that is off by 6 % of a deviation less.
+constexpr int reach_bits = 5, deviation_bits = 3;
+constexpr double centre_steps = 4;  // of a deviation
+
+}  // namespace
+
+RowPolynomial suited_polynomial(const ScoreShape& shape, Index degree, double centre, double below, double above,
+                                double deviation, double unit) {
+  const Index m = degree / 2;
+  if (below + above > 2 * widest_node_interval || m > ScoreShape::most_nodes) {
+    const double largest = std::max(std::abs(centre - below), std::abs(centre + above));
+    return constant_bound_polynomial(degree, largest * (1 + 4 * unit_roundoff), unit);
+  }
+  std::vector<double> nodes;
+  for (double node : shape.nodes(m)) nodes.push_back(centre + deviation * node);
+  nodes.resize(static_cast<std::size_t>(m), centre);
+  const double slack = 4 * unit_roundoff * (std::abs(centre) + below + above);
+  return node_polynomial(degree, centre - below - slack, centre + above + slack, nodes, unit);
+}
+
+double foreseen_gap(const ScoreShape& shape, const RowPolynomial& polynomial, double centre, double deviation) {
+  const double spread = std::pow(deviation, 2 * static_cast<double>(polynomial.nodes)) *
+                        (polynomial.nodes > 0 ? shape.node_mean(polynomial.nodes) : 1);
+  return polynomial.factor * spread * std::exp(-centre) / (1 + deviation * deviation / 2);
+}
+
+GapBudget GapBudget::of(const Coordinates& coordinates, const Promise& promise, Precision output_precision) {
+  // By the chord (E10) an output in the middle of the range is off by half the range times W_0 / D.
+  const double half_range = (coordinates.value_max - coordinates.value_min).maxCoeff() / 2;
+  const double largest = std::max(coordinates.value_max.maxCoeff(), -coordinates.value_min.minCoeff());
+  const double rounding = output_precision == Precision::single_precision ? 0x1p-24 * largest : 0;
+  const double in_range = std::ldexp(promise.output, -coordinates.value_exponent) - rounding;
+  const double of_output = half_range > 0 ? std::max(0.0, in_range / half_range) : HUGE_VAL;
+  return {0.8 * std::min(of_output, promise.log_normalizer)};
+}
+
+bool foreseen_to_hold(const ScoreShape& shape, const PolynomialCertificate& certificate, const RowPolynomial& polynomial,
+                      double centre, double deviation, double box, GapBudget budget) {
+  const double roundings = 2 * certificate.rounding(polynomial.values, box) * std::exp(-centre);
+  return foreseen_gap(shape, polynomial, centre, deviation) + roundings <= budget.gap;
+}
+
+RowChooser::RowChooser(const ScoreShape& shape, const PolynomialCertificate& certificate, double unit,
+                       Index highest_degree, GapBudget budget)
+    : shape_(shape), certificate_(certificate), unit_(unit), highest_degree_(highest_degree), budget_(budget) {}
+
+const RowChooser::Choice& RowChooser::choose(const RowScores& scores) {
+  const double deviation = rounded(scores.deviation, deviation_bits, false);
+  // Nodes about 0 are good enough for scores whose mean is near it.
+  const double step = deviation / centre_steps;
+  const double centre = std::abs(scores.mean) <= step / 2 ? 0
+                        : deviation > 0                   ? std::round(scores.mean / step) * step
+                                                          : scores.mean;
+  const double below = rounded(centre - scores.low, reach_bits, true);
+  const double above = rounded(scores.high - centre, reach_bits, true);
+  const auto [entry, is_new] = made_.try_emplace({centre, below, above, deviation});
+  Choice& choice = entry->second;
+  if (!is_new) return choice;
+  const auto of_degree = [&](Index degree) {
+    return suited_polynomial(shape_, degree, centre, below, above, deviation, unit_);
+  };
+  choice.highest = of_degree(highest_degree_);
+  choice.polynomial = choice.highest;
+  const double box = std::max(std::abs(scores.low), std::abs(scores.high));
+  for (Index degree = 0; budget_.gap > 0 && degree < highest_degree_; ++degree) {
+    RowPolynomial lower = of_degree(degree);
+    if (!foreseen_to_hold(shape_, certificate_, lower, centre, deviation, box, budget_)) continue;
+    choice.polynomial = std::move(lower);
+    break;
+  }
+  return choice;
+}
+
+std::size_t RowChooser::Hash::operator()(const std::array<double, 4>& key) const {
+  std::uint64_t hash = 0;
+  for (double part : key) hash = (hash ^ std::bit_cast<std::uint64_t>(part)) * 0x9e3779b97f4a7c15 + (hash >> 29);
+  return hash ^ (hash >> 32);
+}
+
+}  // namespace kronattn

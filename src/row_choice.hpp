@@ -1,0 +1,77 @@
+// Which degree and which polynomial a row gets, before it is evaluated.
+//
+// A row needs W_0 / D, the share of its normaliser that its polynomial may be off by, below a budget. That is foreseen
+// from the deviation of its scores and how far they can reach: with the Gauss nodes of the sampled scores,
+// W_0 / N is about factor deviation^(2m) node_mean(m) / e^mean. The foresight proves nothing; the row's certificate does,
+// afterwards. Polynomials are made for rounded (outwards) reaches and deviations, so that rows share them.
+#pragma once
+
+#include <array>
+#include <unordered_map>
+
+#include "certificate.hpp"
+#include "score_shape.hpp"
+
+namespace kronattn {
+
+/// The polynomial of one degree for scores within [centre - below, centre + above], of that deviation about the
+/// centre.
+RowPolynomial suited_polynomial(const ScoreShape& shape, Index degree, double centre, double below, double above,
+                                double deviation, double unit);
+
+/// W_0 / D as foreseen for such scores.
+double foreseen_gap(const ScoreShape& shape, const RowPolynomial& polynomial, double centre, double deviation);
+
+/// What every row has to keep: at most so large an error_bound and log_error. Infinite where nothing was promised.
+struct Promise {
+  double output = HUGE_VAL, log_normalizer = HUGE_VAL;
+
+  bool kept(double error_bound, double log_error) const {
+    return error_bound <= output && log_error <= log_normalizer;
+  }
+};
+
+/// What W_0 / D may be for a promise to be kept, as foreseen.
+struct GapBudget {
+  double gap = 0;  // 0: none, every row takes the highest degree
+
+  /// A fifth is left for what the foresight misses, and the rounding of the output.
+  static GapBudget of(const Coordinates& coordinates, const Promise& promise, Precision output_precision);
+};
+
+/// Chooses, and keeps what it made. Not to be shared by threads.
+class RowChooser {
+ public:
+  /// Rows take the lowest degree up to `highest_degree` that is foreseen to keep the budget, or the highest.
+  RowChooser(const ScoreShape& shape, const PolynomialCertificate& certificate, double unit, Index highest_degree,
+             GapBudget budget);
+
+  struct Choice {
+    RowPolynomial polynomial;  // of the degree chosen
+    RowPolynomial highest;     // of the highest degree
+  };
+  /// Valid until forget_if_many().
+  const Choice& choose(const RowScores& scores);
+  /// Frees what was made if it has become much.
+  void forget_if_many() {
+    if (made_.size() > 50000) made_.clear();
+  }
+
+ private:
+  struct Hash {
+    std::size_t operator()(const std::array<double, 4>& key) const;
+  };
+
+  const ScoreShape& shape_;
+  const PolynomialCertificate& certificate_;
+  double unit_;
+  Index highest_degree_;
+  GapBudget budget_;
+  std::unordered_map<std::array<double, 4>, Choice, Hash> made_;
+};
+
+/// Whether a polynomial is foreseen to keep a budget, rounding at `box` included.
+bool foreseen_to_hold(const ScoreShape& shape, const PolynomialCertificate& certificate, const RowPolynomial& polynomial,
+                      double centre, double deviation, double box, GapBudget budget);
+
+}  // namespace kronattn
