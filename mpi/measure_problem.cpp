@@ -98,20 +98,6 @@ HeadSample read_sample(const Communicator& comm, Problem& problem, Index head) {
   return sample;
 }
 
-/// What the sample decides: the coordinates, and the shape of the scores in them.
-void look_at_sample(const HeadSample& sample, const ProblemShape& shape, const CoordinateWishes& wishes,
-                    MeasuredHead& head) {
-  head.change = ChangeOfCoordinates();
-  if (wishes.change && shape.order() == 2)
-    head.change = ChangeOfCoordinates(sample, shape.scale, wishes.negligible_score);
-  if (head.change.none()) {
-    head.scores = ScoreShape(sample, shape.scale);
-  } else {
-    head.scores = ScoreShape({head.change.queries(sample.queries).rows, {head.change.keys(sample.keys.front()).rows}},
-                             shape.scale);
-  }
-}
-
 /// The measurement of a pass as it grows, by threads over tiles: maxima, minima and exact sums merge in any order.
 template <class Measured, class Absorb>
 void measure_tiles(Index rows, Index tile_rows, Measured& measured, const Measured& empty, Absorb absorb) {
@@ -279,13 +265,13 @@ ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, c
   ProblemMeasurement measurement;
   ContentSum content;
   const auto measure = [&](const std::vector<CoordinateWishes>& of_head) {
-    measurement.heads.assign(static_cast<std::size_t>(shape.heads), MeasuredHead());
+    measurement.heads.clear();
     content = ContentSum();
     for (Index head = 0; head < shape.heads; ++head) {
+      const CoordinateWishes& wish = of_head[static_cast<std::size_t>(head)];
       const HeadSample sample = read_sample(comm, problem, head);
       const Timed timed(seconds.measure);
-      look_at_sample(sample, shape, of_head[static_cast<std::size_t>(head)],
-                     measurement.heads[static_cast<std::size_t>(head)]);
+      measurement.heads.emplace_back(sample, shape, wish.change, wish.negligible_score);
     }
     Measuring measuring(comm, problem, measurement.heads, seconds);
     measuring.keys(content);

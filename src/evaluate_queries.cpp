@@ -106,7 +106,7 @@ QueryEvaluation::QueryEvaluation(const MeasuredHead& head, const ProblemShape& s
       promise_(promise),
       bounds_(head.changed.modes, shape),
       certificate_(shape, coordinates, score_unit(head), monomials_per_degree(monomials), output_precision),
-      budget_(degree_is_fixed ? GapBudget() : GapBudget::of(coordinates, promise, output_precision)) {}
+      budget_(degree_is_fixed ? GapBudget() : GapBudget::of(coordinates, promise, output_precision).with_reserve()) {}
 
 QueryEvaluation::~QueryEvaluation() = default;
 

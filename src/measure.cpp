@@ -189,6 +189,14 @@ double SpreadClasses::deviation(Index spread_class) {
   return spread_class == 0 ? 0 : std::exp2((static_cast<double>(spread_class) + 0.5) / 8 - 40);
 }
 
+MeasuredHead::MeasuredHead(const HeadSample& sample, const ProblemShape& shape, bool may_change,
+                           double negligible_score) {
+  if (may_change && shape.order() == 2) change = ChangeOfCoordinates(sample, shape.scale, negligible_score);
+  scores = change.none() ? ScoreShape(sample, shape.scale)
+                         : ScoreShape({change.queries(sample.queries).rows, {change.keys(sample.keys.front()).rows}},
+                                      shape.scale);
+}
+
 QueryTile::QueryTile(const MeasuredHead& head, const ScoreBounds& bounds, const ProblemShape& shape,
                      const ConstTile& queries) {
   const Index count = queries.rows();

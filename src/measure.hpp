@@ -107,6 +107,11 @@ struct HeadMeasurement {
 
 /// All of one head: as it stands in the file, and in the coordinates that the polynomial method works in.
 struct MeasuredHead {
+  MeasuredHead() = default;
+  /// What a sample decides: the coordinates, and the shape of the scores in them. They are changed only if `may_change`
+  /// and at order 2; `negligible_score` as in ChangeOfCoordinates.
+  MeasuredHead(const HeadSample& sample, const ProblemShape& shape, bool may_change, double negligible_score);
+
   HeadMeasurement file, changed;
   ChangeOfCoordinates change;
   double key_remainder = 0, key_dropped = 0;  // largest of ChangedKeys

@@ -61,7 +61,11 @@ DegreeNeeds foresee(const MeasuredHead& head, const ProblemShape& shape, const C
   const QueryMeasurement& queries = head.changed.queries;
   const double unit = score_unit(head);
   const auto certificate = [&](Index degree) {
-    return PolynomialCertificate(shape, coordinates, unit, monomials_per_degree(shape, degree), output_precision);
+    // Of a rank that can't be, only the degree is told: without the rounding of its sums.
+    const bool possible = total_degree_rank(shape, degree) <= largest_rank;
+    const std::vector<double> counts = possible ? monomials_per_degree(shape, degree)
+                                                : std::vector<double>(static_cast<std::size_t>(degree) + 1, 1);
+    return PolynomialCertificate(shape, coordinates, unit, counts, output_precision);
   };
   DegreeNeeds needs;
   Index degree = 0;  // the spreads grow, and with them the degree: start where the last class ended
@@ -71,14 +75,15 @@ DegreeNeeds foresee(const MeasuredHead& head, const ProblemShape& shape, const C
     const double below = queries.spreads.below(like), above = queries.spreads.above(like);
     const double deviation = SpreadClasses::deviation(like);
     const double box = std::max(below, above) * (queries.box_bound / unit);
-    const auto holds = [&](Index g) {
-      const RowPolynomial polynomial = suited_polynomial(head.scores, g, 0, below, above, deviation, unit);
-      return foreseen_to_hold(head.scores, certificate(g), polynomial, 0, deviation, box, budget);
-    };
-    const bool hopeless = std::max(below, above) > largest_polynomial_score;
-    degree = std::max<Index>(0, degree - 2);
-    while (!hopeless && degree <= largest_degree && !holds(degree)) ++degree;
-    if (hopeless || degree > largest_degree) {
+    bool hopeless = std::max(below, above) > largest_polynomial_score;
+    for (degree = std::max<Index>(0, degree - 2); !hopeless; ++degree) {
+      const RowPolynomial polynomial = suited_polynomial(head.scores, degree, 0, below, above, deviation, unit);
+      const Foresight foresight =
+          foresee_row(head.scores, certificate(degree), polynomial, 0, deviation, box, budget);
+      if (foresight == Foresight::holds) break;
+      hopeless = foresight == Foresight::rounding_breaks_it || degree == largest_degree;
+    }
+    if (hopeless) {
       needs.beyond += rows;
       degree = 0;
       continue;
@@ -142,6 +147,7 @@ class Planning {
       : head_(head),
         file_shape_(shape),
         shape_(head.changed_shape(shape)),
+        coordinates_(head.changed, shape_),
         promise_(promise),
         wishes_(wishes),
         exact_bound_(ExactCertificate(shape, Coordinates(head.file, shape), wishes.output_precision)
@@ -185,7 +191,7 @@ class Planning {
   }
 
   PlannedHead polynomial() {
-    const DegreeNeeds needs = foresee_degrees();
+    const DegreeNeeds needs = foresee_degrees(budget().with_reserve());
     if (needs.beyond > 0)
       throw NoPlan("epsilon " + short_number(*wishes_.epsilon) +
                    " can't be promised by the polynomial method: rounding in double precision breaks it at every "
@@ -206,7 +212,7 @@ class Planning {
 
   /// The cheapest way, rows above a degree summed exactly where that is cheaper than the next degree for all keys.
   PlannedHead cheapest() {
-    const DegreeNeeds needs = foresee_degrees();
+    const DegreeNeeds needs = foresee_degrees(budget());
     std::optional<PlannedHead> best;
     for (Index degree = 0; degree <= needs.highest(); ++degree) {
       if (needs.above(degree) > 0 && !exact_keeps()) continue;
@@ -236,13 +242,17 @@ class Planning {
   std::string at(Index degree) const {
     return "degree " + std::to_string(degree) + " at rank " + short_number(total_degree_rank(shape_, degree));
   }
-  DegreeNeeds foresee_degrees() const {
-    const Coordinates coordinates(head_.changed, shape_);
-    return foresee(head_, shape_, coordinates, GapBudget::of(coordinates, wishes_.row_promise(promise_), wishes_.output_precision), wishes_.output_precision);
+  GapBudget budget() const {
+    return GapBudget::of(coordinates_, wishes_.row_promise(promise_), wishes_.output_precision);
+  }
+  DegreeNeeds foresee_degrees(GapBudget budget) const {
+    return foresee(head_, shape_, coordinates_, budget, wishes_.output_precision);
   }
 
   const MeasuredHead& head_;
-  const ProblemShape &file_shape_, shape_;
+  const ProblemShape& file_shape_;
+  const ProblemShape shape_;
+  const Coordinates coordinates_;
   double promise_;
   const Wishes& wishes_;
   RowBound exact_bound_;

@@ -20,20 +20,36 @@ double rounded(double x, int bits, bool up) {
 constexpr int reach_bits = 5, deviation_bits = 3;
 constexpr double centre_steps = 4;  // of a deviation
 
+/// Up to this half width node polynomials are the better ones.
+constexpr double narrow_interval = 3;
+
+/// What the coefficients' cancellation costs, roughly.
+double cancellation(const RowPolynomial& polynomial, double largest) {
+  double sum = 0;
+  for (std::size_t m = polynomial.values.size(); m-- > 0;) sum = sum * largest + std::abs(polynomial.values[m]);
+  return 1e-13 * sum;
+}
+
 }  // namespace
 
 RowPolynomial suited_polynomial(const ScoreShape& shape, Index degree, double centre, double below, double above,
                                 double deviation, double unit) {
   const Index m = degree / 2;
-  if (below + above > 2 * widest_node_interval || m > ScoreShape::most_nodes) {
-    const double largest = std::max(std::abs(centre - below), std::abs(centre + above));
-    return constant_bound_polynomial(degree, largest * (1 + 4 * unit_roundoff), unit);
-  }
+  const double largest = std::max(std::abs(centre - below), std::abs(centre + above)) * (1 + 4 * unit_roundoff);
+  const auto constant_bound = [&] { return constant_bound_polynomial(degree, largest, unit); };
+  if (below + above > 2 * widest_node_interval || m > ScoreShape::most_nodes) return constant_bound();
   std::vector<double> nodes;
   for (double node : shape.nodes(m)) nodes.push_back(centre + deviation * node);
   nodes.resize(static_cast<std::size_t>(m), centre);
   const double slack = 4 * unit_roundoff * (std::abs(centre) + below + above);
-  return node_polynomial(degree, centre - below - slack, centre + above + slack, nodes, unit);
+  RowPolynomial polynomial =
+      node_polynomial(degree, centre - below - slack, centre + above + slack, nodes, unit);
+  if (below + above <= 2 * narrow_interval) return polynomial;
+  RowPolynomial other = constant_bound();
+  const auto merit = [&](const RowPolynomial& one) {
+    return foreseen_gap(shape, one, centre, deviation) + cancellation(one, largest / unit) * std::exp(-centre);
+  };
+  return merit(polynomial) <= merit(other) ? std::move(polynomial) : std::move(other);
 }
 
 double foreseen_gap(const ScoreShape& shape, const RowPolynomial& polynomial, double centre, double deviation) {
@@ -49,13 +65,15 @@ GapBudget GapBudget::of(const Coordinates& coordinates, const Promise& promise, 
   const double rounding = output_precision == Precision::single_precision ? 0x1p-24 * largest : 0;
   const double in_range = std::ldexp(promise.output, -coordinates.value_exponent) - rounding;
   const double of_output = half_range > 0 ? std::max(0.0, in_range / half_range) : HUGE_VAL;
-  return {0.8 * std::min(of_output, promise.log_normalizer)};
+  return {std::min(of_output, promise.log_normalizer)};
 }
 
-bool foreseen_to_hold(const ScoreShape& shape, const PolynomialCertificate& certificate, const RowPolynomial& polynomial,
-                      double centre, double deviation, double box, GapBudget budget) {
+Foresight foresee_row(const ScoreShape& shape, const PolynomialCertificate& certificate,
+                      const RowPolynomial& polynomial, double centre, double deviation, double box, GapBudget budget) {
   const double roundings = 2 * certificate.rounding(polynomial.values, box) * std::exp(-centre);
-  return foreseen_gap(shape, polynomial, centre, deviation) + roundings <= budget.gap;
+  if (!(roundings <= budget.gap)) return Foresight::rounding_breaks_it;
+  const double gap = foreseen_gap(shape, polynomial, centre, deviation) + roundings;
+  return gap <= budget.gap ? Foresight::holds : Foresight::fails;
 }
 
 RowChooser::RowChooser(const ScoreShape& shape, const PolynomialCertificate& certificate, double unit,
@@ -82,7 +100,7 @@ const RowChooser::Choice& RowChooser::choose(const RowScores& scores) {
   const double box = std::max(std::abs(scores.low), std::abs(scores.high));
   for (Index degree = 0; budget_.gap > 0 && degree < highest_degree_; ++degree) {
     RowPolynomial lower = of_degree(degree);
-    if (!foreseen_to_hold(shape_, certificate_, lower, centre, deviation, box, budget_)) continue;
+    if (foresee_row(shape_, certificate_, lower, centre, deviation, box, budget_) != Foresight::holds) continue;
     choice.polynomial = std::move(lower);
     break;
   }

@@ -35,8 +35,10 @@ struct Promise {
 struct GapBudget {
   double gap = 0;  // 0: none, every row takes the highest degree
 
-  /// A fifth is left for what the foresight misses, and the rounding of the output.
+  /// The rounding of the output is left out of it.
   static GapBudget of(const Coordinates& coordinates, const Promise& promise, Precision output_precision);
+  /// A part is left for what the foresight misses: most rows that are foreseen to hold then do.
+  GapBudget with_reserve() const { return {0.85 * gap}; }
 };
 
 /// Chooses, and keeps what it made. Not to be shared by threads.
@@ -70,8 +72,9 @@ class RowChooser {
   std::unordered_map<std::array<double, 4>, Choice, Hash> made_;
 };
 
-/// Whether a polynomial is foreseen to keep a budget, rounding at `box` included.
-bool foreseen_to_hold(const ScoreShape& shape, const PolynomialCertificate& certificate, const RowPolynomial& polynomial,
-                      double centre, double deviation, double box, GapBudget budget);
+/// Whether a polynomial is foreseen to keep a budget; a higher degree never rounds less.
+enum class Foresight { holds, fails, rounding_breaks_it };
+Foresight foresee_row(const ScoreShape& shape, const PolynomialCertificate& certificate,
+                      const RowPolynomial& polynomial, double centre, double deviation, double box, GapBudget budget);
 
 }  // namespace kronattn

@@ -33,7 +33,7 @@ RowPolynomial node_polynomial(Index degree, double low, double high, const std::
 /// The Chebyshev polynomial on [-S, S] with a constant W.
 RowPolynomial constant_bound_polynomial(Index degree, double score_bound, double unit);
 
-/// Half the widest interval on which powers of s are good enough for node polynomials.
-inline constexpr double widest_node_interval = 10;
+/// Half the widest interval on which a node polynomial may be asked for.
+inline constexpr double widest_node_interval = 40;
 
 }  // namespace kronattn

@@ -11,7 +11,6 @@
 #include "certificate.hpp"
 #include "evaluate_queries.hpp"
 #include "exact_attention.hpp"
-#include "exp_polynomial.hpp"
 #include "measure.hpp"
 #include "plan.hpp"
 #include "tiles.hpp"
@@ -97,46 +96,75 @@ inline double row_error(const Truth& truth, const RowOutputs& outputs, Index i) 
   return static_cast<double>(error);
 }
 
-inline HeadMeasurement measure(const Problem& problem) {
+/// Measured on one process; all rows are the sample.
+inline MeasuredHead measure(const Problem& problem, bool change = false, double negligible_score = 1e-9) {
   const ProblemShape shape = problem.shape();
-  HeadMeasurement head;
+  MeasuredHead head({problem.queries, problem.keys}, shape, change, negligible_score);
+  const ProblemShape changed_shape = head.changed_shape(shape);
   for (std::size_t m = 0; m < problem.keys.size(); ++m) {
-    head.modes.emplace_back(shape.width, shape.value_width);
-    head.modes.back().absorb(problem.keys[m], problem.values[m], shape.order());
+    ModeMeasurement file(shape.width, shape.value_width), changed(changed_shape.width, shape.value_width);
+    file.absorb_keys(problem.keys[m], shape.order());
+    file.absorb_values(problem.values[m]);
+    head.file.modes.push_back(file);
+    if (!head.change.none()) {
+      for (Index t = 0; t < tile_count(shape.keys[m], key_tile_rows); ++t) {
+        const Range rows = tile_range(t, shape.keys[m], key_tile_rows);
+        const ChangedKeys keys = head.change.keys(problem.keys[m].middleRows(rows.begin, rows.size()));
+        changed.absorb_keys(keys.rows, shape.order());
+        head.key_remainder = std::max(head.key_remainder, keys.remainder);
+        head.key_dropped = std::max(head.key_dropped, keys.dropped);
+      }
+      changed.absorb_values(problem.values[m]);
+    }
+    head.changed.modes.push_back(head.change.none() ? file : changed);
   }
-  head.queries = QueryMeasurement(shape.width);
-  head.queries.absorb(problem.queries, ScoreBounds(head.modes, shape), shape.order());
+  const ScoreBounds file_bounds(head.file.modes, shape), bounds(head.changed.modes, changed_shape);
+  head.file.queries = QueryMeasurement(shape.width);
+  head.changed.queries = QueryMeasurement(changed_shape.width);
+  std::vector<RowScores> file_scores;
+  for (Index i = 0; i < shape.queries; ++i) file_scores.push_back(file_bounds.row(problem.queries.row(i).data()));
+  head.file.queries.absorb(problem.queries, file_scores);
+  for (Index t = 0; t < tile_count(shape.queries, query_tile_rows); ++t) {
+    const Range rows = tile_range(t, shape.queries, query_tile_rows);
+    const QueryTile tile(head, bounds, changed_shape, problem.queries.middleRows(rows.begin, rows.size()));
+    head.changed.queries.absorb(tile.rows, tile.scores);
+  }
   return head;
 }
 
-inline RowOutputs solve_polynomial(const Problem& problem, Index degree,
-                                   Precision output_precision = Precision::double_precision) {
-  const ProblemShape shape = problem.shape();
-  const HeadMeasurement head = measure(problem);
-  const Coordinates coordinates(head, shape);
-  const ExpPolynomial polynomial = chebyshev_polynomial(degree, head.queries.score_bound);
+/// How a test solves by the polynomial method.
+struct Settings {
+  bool change = false;
+  Precision output_precision = Precision::double_precision;
+  double epsilon = 0;  // 0: every row takes the full degree; else rows take what they need
+};
+
+/// Sums and values at a total degree; rows that miss the promise stay as they are.
+inline RowOutputs solve_polynomial(const Problem& problem, Index degree, const Settings& settings = {}) {
+  const MeasuredHead head = measure(problem, settings.change, 0.02 * settings.epsilon);
+  const ProblemShape shape = head.changed_shape(problem.shape());
+  const Coordinates coordinates(head.changed, shape);
   const Monomials monomials = Monomials::of_total_degree(shape.width, degree);
-  std::vector<double> counts;
-  for (Index m = 0; m <= degree; ++m) counts.push_back(static_cast<double>(monomials.of_degree(m).size()));
   std::vector<KeyAggregate> modes;
   for (std::size_t m = 0; m < problem.keys.size(); ++m) {
     modes.emplace_back(monomials.count(), shape.keys[m], shape.value_width);
-    modes.back().absorb(monomials, problem.keys[m], problem.values[m], coordinates.keys[m],
+    modes.back().absorb(monomials, 0, problem.keys[m], problem.values[m], head.change, coordinates.keys[m],
                         coordinates.values[m]);
   }
-  const Matrix combined =
-      combine_modes(modes, multinomial_weights(monomials, coordinates.weights / polynomial.score_bound),
-                    shape.value_width + 1);
-  return evaluate_queries(monomials, combined, coordinates,
-                          PolynomialCertificate(shape, coordinates, polynomial, counts, output_precision),
-                          problem.queries);
+  Promise promise;
+  if (settings.epsilon > 0) promise = {settings.epsilon * problem.promise(), settings.epsilon};
+  QueryEvaluation evaluation(
+      head, shape, coordinates, monomials,
+      combine_modes(modes, multinomial_weights(monomials, coordinates.weights / score_unit(head)),
+                    shape.value_width + 1),
+      settings.output_precision, promise, settings.epsilon == 0);
+  return evaluation.evaluate(problem.queries);
 }
 
 inline RowOutputs solve_exactly(const Problem& problem,
                                 Precision output_precision = Precision::double_precision) {
   const ProblemShape shape = problem.shape();
-  const HeadMeasurement head = measure(problem);
-  const Coordinates coordinates(head, shape);
+  const Coordinates coordinates(measure(problem).file, shape);
   ExactAttention attention(shape, coordinates, problem.queries, exact_query_tile_rows(shape.order()));
   std::vector<const KeyTile*> held(problem.keys.size());
   const std::function<void(std::size_t)> pass = [&](std::size_t m) {

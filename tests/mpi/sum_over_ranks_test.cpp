@@ -41,15 +41,16 @@ class InMemory : public Problem {
 };
 
 /// All rows of a solve, gathered on every rank.
-RowOutputs solve_in_memory(const Communicator& comm, InMemory& problem, const Wishes& wishes) {
+RowOutputs solve_in_memory(const Communicator& comm, InMemory& problem, const Wishes& wishes,
+                           SolveOutcome* outcome = nullptr) {
   PhaseSeconds seconds;
-  const ProblemMeasurement measurement = measure_problem(comm, problem, seconds);
+  const ProblemMeasurement measurement = measure_problem(comm, problem, coordinate_wishes(wishes), seconds);
   const ProblemShape& shape = problem.shape();
   RowOutputs all(shape.queries, shape.value_width);
   all.output.setZero(), all.log_normalizer.setZero(), all.error_bound.setZero();
-  solve(
+  const SolveOutcome done = solve(
       comm, problem, measurement, wishes,
-      [&](const std::vector<Plan>&) -> RowSink {
+      [&](const std::vector<PlannedHead>&) -> RowSink {
         return [&](Index, Range rows, const RowOutputs& part) {
           all.output.middleRows(rows.begin, rows.size()) = part.output;
           all.log_normalizer.segment(rows.begin, rows.size()) = part.log_normalizer;
@@ -57,6 +58,7 @@ RowOutputs solve_in_memory(const Communicator& comm, InMemory& problem, const Wi
         };
       },
       seconds);
+  if (outcome != nullptr) *outcome = done;
   // Each row is 0 on all ranks but one, so the sums are exact.
   for (auto [data, size] : {std::pair(all.output.data(), all.output.size()),
                             std::pair(all.log_normalizer.data(), all.log_normalizer.size()),
@@ -65,29 +67,86 @@ RowOutputs solve_in_memory(const Communicator& comm, InMemory& problem, const Wi
   return all;
 }
 
+void expect_the_bits_of_one_process(const Communicator& comm, InMemory& problem, const Wishes& wishes,
+                                    SolveOutcome* outcome = nullptr) {
+  const RowOutputs distributed = solve_in_memory(comm, problem, wishes, outcome);
+  const RowOutputs alone = solve_in_memory(Communicator(MPI_COMM_SELF), problem, wishes);
+  EXPECT_EQ(distributed.output, alone.output);
+  EXPECT_EQ(distributed.log_normalizer, alone.log_normalizer);
+  EXPECT_EQ(distributed.error_bound, alone.error_bound);
+}
+
 TEST(DistributedSolve, HasTheBitsOfOneProcess) {
   const Communicator comm;
   testing::Uniform uniform(1, -1, 1);
   for (const std::vector<Index>& keys : {std::vector<Index>{2600}, {1, 600}, {700, 3}, {2, 3, 520}})
-    for (Method method : {Method::polynomial, Method::exact}) {
-      InMemory problem(testing::random_problem(keys, 300, 3, 2, uniform));
-      Wishes wishes;
-      wishes.epsilon = 1e-5;
-      wishes.method = method;
-      const RowOutputs distributed = solve_in_memory(comm, problem, wishes);
-      const ProblemShape& shape = problem.shape();
-      RowOutputs alone;
-      if (method == Method::exact) {
-        alone = testing::solve_exactly(problem.data());
-      } else {
-        const Plan plan =
-            make_plan(testing::measure(problem.data()), shape, problem.data().promise(), wishes);
-        alone = testing::solve_polynomial(problem.data(), plan.degree);
+    for (Method method : {Method::polynomial, Method::exact})
+      for (bool change : {true, false}) {
+        InMemory problem(testing::random_problem(keys, 300, 3, 2, uniform));
+        Wishes wishes;
+        wishes.epsilon = 1e-5;
+        wishes.method = method;
+        wishes.change_coordinates = change;
+        expect_the_bits_of_one_process(comm, problem, wishes);
       }
-      EXPECT_EQ(distributed.output, alone.output);
-      EXPECT_EQ(distributed.log_normalizer, alone.log_normalizer);
-      EXPECT_EQ(distributed.error_bound, alone.error_bound);
-    }
+}
+
+/// A few queries reach further than anything that the sample shows.
+testing::Problem with_heavy_rows() {
+  testing::Problem problem = testing::random_problem({1500}, 20000, 3, 2, testing::Uniform(11, -1, 1));
+  for (Index i : {100, 101, 9000, 19999}) problem.queries.row(i) << 2.4, 2.6, -2;
+  return problem;
+}
+
+void expect_right(const testing::Problem& problem, const RowOutputs& outputs, double epsilon) {
+  EXPECT_LE(outputs.error_bound.maxCoeff(), epsilon * problem.promise());
+  for (Index i : {0, 100, 101, 5000, 9000, 19999})
+    EXPECT_LE(testing::row_error(testing::truth(problem, i), outputs, i), outputs.error_bound(i)) << i;
+}
+
+TEST(DistributedSolve, SeesToRowsThatMissThePromise) {
+  const Communicator comm;
+  for (Method method : {Method::automatic, Method::polynomial}) {
+    InMemory problem(with_heavy_rows());
+    Wishes wishes;
+    wishes.epsilon = 1e-8;
+    wishes.method = method;
+    SolveOutcome outcome;
+    expect_the_bits_of_one_process(comm, problem, wishes, &outcome);
+    expect_right(problem.data(), solve_in_memory(comm, problem, wishes), 1e-8);
+    EXPECT_EQ(outcome.rows_exact >= 4, method == Method::automatic);
+    EXPECT_TRUE(outcome.rows_exact == 0 || method == Method::automatic);
+  }
+}
+
+TEST(DistributedSolve, RaisesTheDegreeWhereThePlanWasTooLow) {
+  const Communicator comm;
+  // Keys that no sample shows: most are alike, a few between the sampled blocks are not.
+  testing::Problem data = testing::random_problem({40000}, 600, 2, 1, testing::Uniform(12, -1, 1));
+  data.keys[0] *= 0.2;
+  for (Index j = 300; j < 40000; j += 626) data.keys[0].row(j) *= 5;
+  InMemory problem(data);
+  Wishes wishes;
+  wishes.epsilon = 1e-7;
+  wishes.method = Method::polynomial;
+  SolveOutcome outcome;
+  expect_the_bits_of_one_process(comm, problem, wishes, &outcome);
+  EXPECT_GT(outcome.rows_raised, 0);
+  EXPECT_LE(solve_in_memory(comm, problem, wishes).error_bound.maxCoeff(), 1e-7 * data.promise());
+}
+
+TEST(DistributedSolve, KeepsTheFilesCoordinatesWhereTheSampleMisled) {
+  const Communicator comm;
+  testing::Problem data = testing::random_problem({40000}, 300, 3, 1, testing::Uniform(13, -1, 1));
+  const Matrix plane = data.keys[0].leftCols(1) * (Matrix(1, 3) << 1, 2, 3).finished();
+  data.keys[0].leftCols(3) = 0.2 * plane;  // one coordinate, as far as the sample shows
+  data.keys[0](310, 1) = 0.9;
+  InMemory problem(data);
+  PhaseSeconds seconds;
+  const CoordinateWishes wishes{true, 1e-9};
+  EXPECT_TRUE(measure_problem(comm, problem, wishes, seconds).heads[0].change.none());
+  problem.data().keys[0](310, 1) = problem.data().keys[0](310, 0) * 2;
+  EXPECT_EQ(measure_problem(comm, problem, wishes, seconds).heads[0].change.width(3), 1);
 }
 
 TEST(DistributedSolve, WorksWithFewerRowsThanRanks) {
@@ -107,22 +166,21 @@ TEST(DistributedSolve, MeasuresTheSameAtAnyNumberOfRanks) {
   const Communicator comm;
   InMemory problem(testing::random_problem({3000, 1700}, 2900, 4, 3, testing::Uniform(3, -1, 2)));
   PhaseSeconds seconds;
-  const ProblemMeasurement measured = measure_problem(comm, problem, seconds);
-  const HeadMeasurement alone = testing::measure(problem.data());
-  const QueryMeasurement& queries = measured.heads[0].queries;
-  EXPECT_EQ(queries.smallest_mean, alone.queries.smallest_mean);
+  const ProblemMeasurement measured = measure_problem(comm, problem, {}, seconds);
+  const HeadMeasurement alone = testing::measure(problem.data()).file;
+  const QueryMeasurement& queries = measured.heads[0].file.queries;
   EXPECT_EQ(queries.score_bound, alone.queries.score_bound);
   EXPECT_EQ(queries.box_bound, alone.queries.box_bound);
   EXPECT_EQ(queries.largest, alone.queries.largest);
   for (std::size_t m = 0; m < 2; ++m) {
-    EXPECT_EQ(measured.heads[0].modes[m].key_sums.mean(2, 7), alone.modes[m].key_sums.mean(2, 7));
-    EXPECT_EQ(measured.heads[0].modes[m].value_min, alone.modes[m].value_min);
+    EXPECT_EQ(measured.heads[0].file.modes[m].key_sums.mean(2, 7), alone.modes[m].key_sums.mean(2, 7));
+    EXPECT_EQ(measured.heads[0].file.modes[m].value_min, alone.modes[m].value_min);
   }
   const Communicator self(MPI_COMM_SELF);
-  const std::string fingerprint = measure_problem(self, problem, seconds).fingerprint();
+  const std::string fingerprint = measure_problem(self, problem, {}, seconds).fingerprint();
   EXPECT_EQ(measured.fingerprint(), fingerprint);
   problem.data().values[1](1699, 2) += 1e-9;
-  EXPECT_NE(measure_problem(comm, problem, seconds).fingerprint(), fingerprint);
+  EXPECT_NE(measure_problem(comm, problem, {}, seconds).fingerprint(), fingerprint);
 }
 
 TEST(DistributedSolve, AnUnreadableRowEndsAllRanksInTheSameWords) {
@@ -147,14 +205,14 @@ TEST(DistributedSolve, NoticesAProblemThatChangedSinceItWasMeasured) {
     for (int part : {0, 1, 2}) {
       InMemory problem(testing::random_problem({700, 30}, 300, 2, 1, testing::Uniform(7, -1, 1)));
       PhaseSeconds seconds;
-      const ProblemMeasurement measurement = measure_problem(comm, problem, seconds);
+      const ProblemMeasurement measurement = measure_problem(comm, problem, {}, seconds);
       testing::Problem& data = problem.data();
       Matrix& changed = part == 0 ? data.queries : part == 1 ? data.keys[1] : data.values[0];
       changed(changed.rows() - 1, 0) *= 1 - 1e-12;
       Wishes wishes;
       wishes.epsilon = 1e-4;
       wishes.method = method;
-      const auto discard = [](const std::vector<Plan>&) -> RowSink {
+      const auto discard = [](const std::vector<PlannedHead>&) -> RowSink {
         return [](Index, Range, const RowOutputs&) {};
       };
       try {
@@ -172,7 +230,7 @@ TEST(DistributedSolve, NamesAnEntryThatIsNotFinite) {
   problem.data().keys[0](1205, 1) = std::nan("");
   PhaseSeconds seconds;
   try {
-    measure_problem(comm, problem, seconds);
+    measure_problem(comm, problem, {}, seconds);
     FAIL() << "nan passed";
   } catch (const AgreedFailure& failure) {
     EXPECT_EQ(std::string(failure.what()), "[1205,1] is nan; entries must be finite");
@@ -184,9 +242,10 @@ TEST(DistributedSolve, ReadsEachRowOnceAPassAndEvenly) {
   const Index n = 512 * 12;
   InMemory problem(testing::random_problem({n}, n, 2, 1, testing::Uniform(6, -1, 1)));
   PhaseSeconds seconds;
-  measure_problem(comm, problem, seconds);
-  EXPECT_EQ(comm.sum(problem.bytes_read()), 3 * n);
-  EXPECT_EQ(problem.bytes_read(), 3 * n / comm.size());
+  measure_problem(comm, problem, {}, seconds);
+  // The sample is read by one rank: 256 queries, 4096 keys.
+  EXPECT_EQ(comm.sum(problem.bytes_read()), 3 * n + 256 + 4096);
+  EXPECT_EQ(problem.bytes_read(), 3 * n / comm.size() + (comm.root() ? 256 + 4096 : 0));
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ TEST(Coordinates, KeepScoresAndBoundThem) {
   problem.keys[0].col(1) *= 1e45;
   problem.keys[1].col(1) *= 1e45;
   problem.scale = -0.8;
-  const HeadMeasurement head = testing::measure(problem);
+  const HeadMeasurement head = testing::measure(problem).file;
   const Coordinates coordinates(head, problem.shape());
   Matrix queries(7, 3), first(9, 3), second(11, 3);
   coordinates.queries.scale_into(problem.queries, queries);
@@ -42,15 +42,13 @@ TEST(Coordinates, KeepScoresAndBoundThem) {
       largest = std::max(largest, std::abs(score));
       sum += score;
     });
-    double box = 0, mean = 0;
-    for (Index l = 0; l < 3; ++l) {
-      box += std::abs(queries(i, l)) * coordinates.box(l);
-      mean += queries(i, l) * coordinates.mean(l);
-    }
+    double box = 0;
+    for (Index l = 0; l < 3; ++l) box += std::abs(queries(i, l)) * coordinates.box(l);
     EXPECT_GE(box, largest);
     EXPECT_LE(largest, head.queries.score_bound);
-    EXPECT_NEAR(mean, static_cast<double>(sum / 99), 1e-15);
-    EXPECT_LE(head.queries.smallest_mean, mean + 1e-15);
+    const RowScores scores = ScoreBounds(head.modes, problem.shape()).row(problem.queries.row(i).data());
+    EXPECT_NEAR(scores.jensen, static_cast<double>(sum / 99), 1e-15);
+    EXPECT_GE(scores.box, largest);
   }
 }
 
@@ -60,16 +58,38 @@ TEST(Measurement, HoelderBoundBeatsTheBoxOnRoundData) {
   problem.queries.rowwise().normalize();
   problem.keys[0].rowwise().normalize();
   problem.scale = 1;
-  const HeadMeasurement head = testing::measure(problem);
+  const HeadMeasurement head = testing::measure(problem).file;
   EXPECT_NEAR(head.queries.score_bound, 1.0, 1e-12);
   EXPECT_GT(head.queries.box_bound, 1.5);
+}
+
+TEST(Measurement, RowsKnowTheRangeOfTheirScores) {
+  for (double scale : {0.3, -0.3})
+    for (const std::vector<Index>& keys : {std::vector<Index>{50}, {12, 9}, {5, 6, 7}}) {
+      testing::Problem problem = testing::random_problem(keys, 30, 3, 1, testing::Uniform(7, 0.1, 1));
+      problem.scale = scale;
+      problem.keys[0].col(1) *= -1;
+      const ScoreBounds bounds(testing::measure(problem).file.modes, problem.shape());
+      for (Index i = 0; i < 30; ++i) {
+        const RowScores row = bounds.row(problem.queries.row(i).data());
+        long double low = HUGE_VALL, high = -HUGE_VALL;
+        testing::for_each_tuple(problem, i, [&](long double score, const std::vector<Index>&) {
+          low = std::min(low, score);
+          high = std::max(high, score);
+        });
+        EXPECT_LE(row.low, low);
+        EXPECT_GE(row.high, high);
+        // One-signed columns: the range is about half of [-largest, largest] a column.
+        EXPECT_LT(row.high - row.low, 1.4 * row.box);
+      }
+    }
 }
 
 TEST(Coordinates, RangeOfValueProductsIsTheInterval) {
   testing::Uniform uniform(6, -1, 1);
   testing::Problem problem = testing::random_problem({5, 6}, 1, 2, 2, uniform);
   problem.values[0].col(1) = problem.values[0].col(1).cwiseAbs() * 3;
-  const HeadMeasurement head = testing::measure(problem);
+  const HeadMeasurement head = testing::measure(problem).file;
   const Coordinates coordinates(head, problem.shape());
   for (Index c = 0; c < 2; ++c) {
     double low = HUGE_VAL, high = -HUGE_VAL;
