@@ -60,12 +60,20 @@ DegreeNeeds foresee(const MeasuredHead& head, const ProblemShape& shape, const C
                     GapBudget budget, Precision output_precision) {
   const QueryMeasurement& queries = head.changed.queries;
   const double unit = score_unit(head);
-  const auto certificate = [&](Index degree) {
-    // Of a rank that can't be, only the degree is told: without the rounding of its sums.
-    const bool possible = total_degree_rank(shape, degree) <= largest_rank;
-    const std::vector<double> counts = possible ? monomials_per_degree(shape, degree)
-                                                : std::vector<double>(static_cast<std::size_t>(degree) + 1, 1);
-    return PolynomialCertificate(shape, coordinates, unit, counts, output_precision);
+  const auto certificate = [&](const std::vector<double>& monomials) {
+    return PolynomialCertificate(shape, coordinates, unit, monomials, output_precision);
+  };
+  const auto foresight = [&](Index degree, double below, double above, double deviation) {
+    const RowPolynomial polynomial = suited_polynomial(head.scores, degree, 0, below, above, deviation, unit);
+    const double box = std::max(below, above) * (queries.box_bound / unit);
+    // Of a rank that can't be, and where only its sums' rounding is in the way, the degree is still told.
+    const std::vector<double> none(static_cast<std::size_t>(degree) + 1, 1);
+    const Foresight at_best =
+        foresee_row(head.scores, certificate(none), polynomial, 0, deviation, box, budget);
+    if (at_best != Foresight::holds || total_degree_rank(shape, degree) > largest_rank) return at_best;
+    const Foresight real = foresee_row(head.scores, certificate(monomials_per_degree(shape, degree)), polynomial, 0,
+                                       deviation, box, budget);
+    return real == Foresight::holds ? real : Foresight::fails;
   };
   DegreeNeeds needs;
   Index degree = 0;  // the spreads grow, and with them the degree: start where the last class ended
@@ -74,14 +82,11 @@ DegreeNeeds foresee(const MeasuredHead& head, const ProblemShape& shape, const C
     if (rows == 0) continue;
     const double below = queries.spreads.below(like), above = queries.spreads.above(like);
     const double deviation = SpreadClasses::deviation(like);
-    const double box = std::max(below, above) * (queries.box_bound / unit);
     bool hopeless = std::max(below, above) > largest_polynomial_score;
     for (degree = std::max<Index>(0, degree - 2); !hopeless; ++degree) {
-      const RowPolynomial polynomial = suited_polynomial(head.scores, degree, 0, below, above, deviation, unit);
-      const Foresight foresight =
-          foresee_row(head.scores, certificate(degree), polynomial, 0, deviation, box, budget);
-      if (foresight == Foresight::holds) break;
-      hopeless = foresight == Foresight::rounding_breaks_it || degree == largest_degree;
+      const Foresight foreseen = foresight(degree, below, above, deviation);
+      if (foreseen == Foresight::holds) break;
+      hopeless = foreseen == Foresight::rounding_breaks_it || degree == largest_degree;
     }
     if (hopeless) {
       needs.beyond += rows;
