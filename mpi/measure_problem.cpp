@@ -42,6 +42,7 @@ void merge(const Communicator& comm, ModeMeasurement& mode) {
   max(comm, mode.key_max);
   mode.key_norm = comm.max(mode.key_norm);
   comm.sum(mode.key_sums.digits());
+  comm.sum(mode.key_powers.digits());
   min(comm, mode.value_min);
   max(comm, mode.value_max);
 }
@@ -180,8 +181,9 @@ class Measuring {
   void keys_of(Index number, Index m, ContentSum& content) {
     MeasuredHead& head = heads_[static_cast<std::size_t>(number)];
     const Part keys{Part::keys, m}, values{Part::values, m};
-    const BothModes empty{ModeMeasurement(shape_.width, shape_.value_width),
-                          ModeMeasurement(head.change.width(shape_.width), shape_.value_width)};
+    BothModes empty{ModeMeasurement(shape_.width, shape_.value_width),
+                    ModeMeasurement(head.change.width(shape_.width), shape_.value_width)};
+    (head.change.none() ? empty.file : empty.changed).sum_powers(head.sample.keys[static_cast<std::size_t>(m)]);
     BothModes mode = empty;
     for (Range rows : my_blocks(comm_, problem_.rows(keys), shape_.width + shape_.value_width, key_tile_rows)) {
       const Matrix key_rows = read(keys, number, rows), value_rows = read(values, number, rows);

@@ -33,7 +33,7 @@ struct Total {
     for (const auto& [plan, estimate] : heads) {
       (plan.method == Method::exact ? exact : polynomial) = true;
       exact_heads += plan.method == Method::exact;
-      degree = std::max(degree, plan.degree);
+      degree = std::max(degree, plan.degree());
       rank = std::max(rank, estimate.rank);
       paper_rank = std::max(paper_rank, estimate.paper_rank);
       score_bound = std::max(score_bound, estimate.score_bound);

@@ -46,7 +46,8 @@ MissingRows gather(const Communicator& comm, const MissingRows& mine) {
 
 /// The sums of the keys of one head: what a checkpoint would hold.
 struct HeadSums {
-  HeadSums(const ProblemShape& shape, Index degree) : monomials(Monomials::of_total_degree(shape.width, degree)) {
+  HeadSums(const ProblemShape& shape, const MonomialChoice& choice)
+      : monomials(planned_monomials(shape.width, choice)) {
     modes.reserve(shape.keys.size());
     for (Index rows : shape.keys) modes.emplace_back(monomials.count(), rows, shape.value_width);
   }
@@ -118,10 +119,10 @@ class HeadSolve {
 
   /// Collective. Measurement -> sums -> rows; rows that miss the promise are seen to afterwards.
   void run_polynomial() {
-    const Index planned_degree = planned_.plan.degree;
+    const Index planned_degree = planned_.plan.degree();
     std::optional<HeadSums> sums;
     comm_.together([&] {
-      sums.emplace(shape_, planned_degree);
+      sums.emplace(shape_, planned_.plan.monomials);
       aggregate(*sums, 0, outcome_.content);
     });
     sum_over_ranks(*sums, 0);
@@ -136,7 +137,7 @@ class HeadSolve {
       } catch (const NoPlan& reason) {
         throw AgreedFailure(problem_.name() + ": " + reason.what());
       }
-      missing = remedy == Method::exact ? sum_missing_exactly(missing) : raise_degree(*sums, missing);
+      missing = remedy == Method::exact ? sum_missing_exactly(missing) : raise_degree(sums, missing);
     }
   }
 
@@ -174,8 +175,11 @@ class HeadSolve {
     Matrix combined = combine_modes(
         sums.modes, multinomial_weights(sums.monomials, coordinates_.weights / score_unit(head_)),
         shape_.value_width + 1);
-    return QueryEvaluation(head_, shape_, coordinates_, sums.monomials, std::move(combined),
-                           wishes_.output_precision, promise_, planned_.plan.degree_is_fixed);
+    const bool drops = planned_.plan.monomials.threshold > 0;
+    return QueryEvaluation(
+        head_, shape_, coordinates_, sums.monomials, std::move(combined),
+        drops ? DroppedMonomials(sums.monomials, head_, shape_, coordinates_.queries.exponents) : DroppedMonomials(),
+        wishes_.output_precision, promise_, planned_.plan.degree_is_fixed);
   }
 
   /// Collective in its failures. Needs: the sums over all ranks. Leaves: this rank's rows in the sink, but for those
@@ -205,22 +209,29 @@ class HeadSolve {
     return missing;
   }
 
-  /// Collective. Adds the next degree to the sums for `missing` rows; returns those that still miss the promise.
-  MissingRows raise_degree(HeadSums& sums, const MissingRows& missing) {
-    Plan& plan = planned_.plan;
+  /// Collective. More monomials for `missing` rows; returns those that still miss the promise. A whole degree is added
+  /// to the sums that are there; where monomials are dropped, the sums of fewer dropped ones are made anew.
+  MissingRows raise_degree(std::optional<HeadSums>& sums, const MissingRows& missing) {
+    MonomialChoice& choice = planned_.plan.monomials;
+    choice = larger(choice);
+    const bool anew = choice.threshold > 0;
     ContentSum seen_before;
     comm_.together([&] {
-      sums.monomials.add_degree([](Index, Index) { return true; });
-      ++plan.degree;
-      for (KeyAggregate& mode : sums.modes) mode.grow(sums.monomials.count());
-      aggregate(sums, plan.degree, seen_before);
+      if (anew) {
+        sums.reset();
+        sums.emplace(shape_, choice);
+      } else {
+        sums->monomials.add_degree([](Index, Index) { return true; });
+        for (KeyAggregate& mode : sums->modes) mode.grow(sums->monomials.count());
+      }
+      aggregate(*sums, anew ? 0 : choice.degree, seen_before);
     });
-    sum_over_ranks(sums, sums.monomials.of_degree(plan.degree).begin);
-    planned_.estimate.rank = static_cast<double>(sums.monomials.count());
+    sum_over_ranks(*sums, anew ? 0 : sums->monomials.of_degree(choice.degree).begin);
+    planned_.estimate.rank = static_cast<double>(sums->monomials.count());
     outcome_.rows_raised += missing.count();
     MissingRows still;
     comm_.together([&] {
-      QueryEvaluation queries = evaluation(sums);
+      QueryEvaluation queries = evaluation(*sums);
       const Range mine = share_of_rows(missing.count(), query_tile_rows, comm_.size(), comm_.rank());
       if (mine.size() == 0) return;
       const Timed timed(outcome_.seconds.evaluate);

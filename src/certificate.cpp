@@ -106,7 +106,7 @@ double PolynomialCertificate::jensen(const RowScores& scores) const {
 }
 
 RowBound PolynomialCertificate::finish(const double* moments, const RowScores& scores, const RowPolynomial& polynomial,
-                                       double* output, double& log_normalizer) const {
+                                       const double* dropped, double* output, double& log_normalizer) const {
   const Index d_v = units_.lowest().size(), columns = d_v + 1;
   // Y and W_V of each column, Y_0 and W_0 in the last one.
   Vector values = Vector::Zero(columns), gaps = Vector::Zero(columns);
@@ -116,8 +116,13 @@ RowBound PolynomialCertificate::finish(const double* moments, const RowScores& s
   };
   add(polynomial.values, values);
   add(polynomial.majorant, gaps);
-  const double delta = tuples_ * rounding(polynomial.values, scores.box);
-  const double gap_delta = tuples_ * rounding(polynomial.majorant, scores.box);
+  const auto unknown = [&](const std::vector<double>& coefficients) {
+    double sum = rounding(coefficients, scores.box);
+    for (std::size_t m = 0; dropped != nullptr && m < coefficients.size(); ++m)
+      sum += std::abs(coefficients[m]) * dropped[m];
+    return tuples_ * sum * own_rounding;
+  };
+  const double delta = unknown(polynomial.values), gap_delta = unknown(polynomial.majorant);
   const double normalizer = values(d_v);
   const double gap = std::max(0.0, gaps(d_v)) + gap_delta;  // W_0 from above
   const double from_below = (normalizer - delta - gap) - 4 * u * (std::abs(normalizer) + delta + gap);

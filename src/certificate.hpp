@@ -10,6 +10,8 @@
 // the latter for o^ in [V_min, V_max], by the chord of |V - o^|; and
 //     D_low = max(N e^(mean score), Y_0 - W_0), from below                                               (E3, Jensen)
 // All of these sums are known up to the rounding N sum_m gamma_(M_m) |coefficient_m| sigma^m             (E8).
+// Where monomials were left out of the sums, sum_J s^m V_J is known up to N dropped_m (dropped_monomials.hpp): that
+// counts like rounding.
 // Whatever happens, an output clamped to [V_min, V_max] is off by at most max(V_max - o*, o* - V_min). Where the
 // coordinates were changed, every score is off by at most delta, which costs range * tanh(delta / 2)     (E1).
 //
@@ -69,8 +71,9 @@ class PolynomialCertificate {
 
   /// Finishes a row. `moments` (degree of the polynomial + 1, d_v + 1): sum_J (s/unit)^m V_J, the last column for V =
   /// 1. Writes output (d_v) and the log normaliser. O(g d_v).
-  RowBound finish(const double* moments, const RowScores& scores, const RowPolynomial& polynomial, double* output,
-                  double& log_normalizer) const;
+  /// `dropped` (degree of the polynomial + 1): N dropped_m bounds what is missing from sum_J |s/unit|^m; nullptr: nothing.
+  RowBound finish(const double* moments, const RowScores& scores, const RowPolynomial& polynomial,
+                  const double* dropped, double* output, double& log_normalizer) const;
 
   /// Rounding of the sum of a polynomial over all tuples, relative to N: sum_m gamma_(M_m) |coefficient_m| (box /
   /// unit)^m.

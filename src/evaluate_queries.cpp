@@ -28,7 +28,9 @@ struct QueryEvaluation::Worker {
         walk(of.monomials_, query_tile_rows),
         points(of.shape_.width, query_tile_rows),
         ordered(of.shape_.width, query_tile_rows),
-        moments(query_tile_rows, (of.monomials_.degree() + 1) * of.combined_.cols()) {}
+        moments(query_tile_rows, (of.monomials_.degree() + 1) * of.combined_.cols()),
+        kept(query_tile_rows, of.monomials_.degree() + 1),
+        dropped(static_cast<std::size_t>(of.monomials_.degree()) + 1) {}
 
   /// Moments of the rows `order` of the tile, whose degrees do not increase.
   void sum_moments(const std::vector<Index>& order, const std::vector<const RowPolynomial*>& polynomials) {
@@ -43,9 +45,13 @@ struct QueryEvaluation::Worker {
       }
     }
     moments.topRows(counts[0]).setZero();
+    kept.topRows(counts[0]).setZero();
     walk(ordered.leftCols(counts[0]), counts, [&](Index degree, Range block, const ConstTile& features) {
       moments.block(0, degree * columns, features.cols(), columns).noalias() +=
           features.transpose() * of.combined_.middleRows(block.begin, block.size());
+      if (!of.dropped_.none())
+        kept.col(degree).head(features.cols()).noalias() +=
+            features.cwiseAbs().transpose() * of.dropped_.weights().segment(block.begin, block.size());
     });
   }
 
@@ -59,9 +65,12 @@ struct QueryEvaluation::Worker {
     for (std::size_t at = 0; at < rows.size(); ++at) {
       const auto i = static_cast<std::size_t>(rows[at]);
       const Index row = first_row + rows[at];
-      const RowBound bound = of.certificate_.finish(moments.row(static_cast<Index>(at)).data(), scores[i],
-                                                    *polynomials[i], outputs.output.row(row).data(),
-                                                    outputs.log_normalizer(row));
+      const auto in_order = static_cast<Index>(at);
+      if (!of.dropped_.none())
+        of.dropped_.finish(ordered.col(in_order).data(), ordered.cols(), kept.row(in_order).data(), dropped.data());
+      const RowBound bound = of.certificate_.finish(
+          moments.row(in_order).data(), scores[i], *polynomials[i], of.dropped_.none() ? nullptr : dropped.data(),
+          outputs.output.row(row).data(), outputs.log_normalizer(row));
       outputs.error_bound(row) = bound.output;
       outputs.log_error(row) = bound.log_normalizer;
       if (!of.promise_.kept(bound.output, bound.log_normalizer)) missing.push_back(rows[at]);
@@ -91,22 +100,26 @@ struct QueryEvaluation::Worker {
   const QueryEvaluation& of;
   RowChooser chooser;
   FeatureWalk walk;
-  Matrix points, ordered, moments;
+  Matrix points, ordered, moments, kept;
+  std::vector<double> dropped;
   std::int64_t evaluated = 0;
 };
 
 QueryEvaluation::QueryEvaluation(const MeasuredHead& head, const ProblemShape& shape, const Coordinates& coordinates,
-                                 const Monomials& monomials, Matrix combined, Precision output_precision,
-                                 Promise promise, bool degree_is_fixed)
+                                 const Monomials& monomials, Matrix combined, DroppedMonomials dropped,
+                                 Precision output_precision, Promise promise, bool degree_is_fixed)
     : head_(head),
       shape_(shape),
       coordinates_(coordinates),
       monomials_(monomials),
       combined_(std::move(combined)),
+      dropped_(std::move(dropped)),
       promise_(promise),
       bounds_(head.changed.modes, shape),
       certificate_(shape, coordinates, score_unit(head), monomials_per_degree(monomials), output_precision),
-      budget_(degree_is_fixed ? GapBudget() : GapBudget::of(coordinates, promise, output_precision).with_reserve()) {}
+      budget_(degree_is_fixed ? GapBudget() : GapBudget::of(coordinates, promise, output_precision).with_reserve()) {
+  if (!dropped_.none()) budget_ = budget_.half();
+}
 
 QueryEvaluation::~QueryEvaluation() = default;
 

@@ -14,6 +14,7 @@
 
 #include "certificate.hpp"
 #include "coordinates.hpp"
+#include "dropped_monomials.hpp"
 #include "features.hpp"
 #include "monomials.hpp"
 #include "row_choice.hpp"
@@ -45,11 +46,11 @@ struct RowOutputs {
 /// The query side of one head: all that rows are evaluated with.
 class QueryEvaluation {
  public:
-  /// `combined`: G (r, d_v + 1). The other arguments must outlive this. Rows take the degree that they need for the
+  /// `combined`: G (r, d_v + 1). What is given by reference must outlive this. Rows take the degree that they need for the
   /// promise (RowChooser), or, with the degree fixed, the highest.
   QueryEvaluation(const MeasuredHead& head, const ProblemShape& shape, const Coordinates& coordinates,
-                  const Monomials& monomials, Matrix combined, Precision output_precision, Promise promise,
-                  bool degree_is_fixed);
+                  const Monomials& monomials, Matrix combined, DroppedMonomials dropped, Precision output_precision,
+                  Promise promise, bool degree_is_fixed);
   ~QueryEvaluation();
 
   /// Evaluates rows, cut into tiles from the first one on: `queries` (rows, d) as they stand in the file, starting at
@@ -68,6 +69,7 @@ class QueryEvaluation {
   const Coordinates& coordinates_;
   const Monomials& monomials_;
   Matrix combined_;
+  DroppedMonomials dropped_;
   Promise promise_;
   ScoreBounds bounds_;
   PolynomialCertificate certificate_;

@@ -58,6 +58,10 @@ void ExactSums::add(Index index, long double term) {
     *digit++ += sign * static_cast<std::int64_t>(rest & 0xffffffff);
 }
 
+void ExactSums::merge(const ExactSums& other) {
+  for (std::size_t i = 0; i < digits_.size(); ++i) digits_[i] += other.digits_[i];
+}
+
 long double ExactSums::mean(Index index, double count) const {
   std::vector<std::int64_t> carried(digits_.begin() + index * digits_each,
                                     digits_.begin() + (index + 1) * digits_each);

@@ -63,6 +63,9 @@ class ExactSums {
   std::vector<std::int64_t>& digits() { return digits_; }
   const std::vector<std::int64_t>& digits() const { return digits_; }
 
+  /// Adds another one's sums, of equal number.
+  void merge(const ExactSums& other);
+
   /// Sum `index` over a positive count, correct up to 2 roundings; long double because a sum may exceed
   /// double.
   long double mean(Index index, double count) const;

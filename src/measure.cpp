@@ -70,6 +70,7 @@ void ModeMeasurement::absorb_keys(const ConstTile& keys, Index order) {
   for (Index begin = 0; begin < keys.rows(); begin += key_tile_rows) {
     const Index end = std::min(keys.rows(), begin + key_tile_rows);
     std::vector<long double> sums(static_cast<std::size_t>(d), 0);
+    std::vector<long double> powers(static_cast<std::size_t>(key_powers.size()), 0);
     for (Index j = begin; j < end; ++j) {
       const double* row = keys.data() + j * keys.outerStride();
       for (Index l = 0; l < d; ++l) {
@@ -78,6 +79,11 @@ void ModeMeasurement::absorb_keys(const ConstTile& keys, Index order) {
         sums[static_cast<std::size_t>(l)] += row[l];
       }
       key_norm = std::max(key_norm, hoelder_norm(row, d, order));
+      if (!key_units.empty()) add_powers(row, powers);
+    }
+    for (Index i = 0; i < key_powers.size(); ++i) {
+      const long double sum = powers[static_cast<std::size_t>(i)];
+      key_powers.add(i, sum > 0 ? std::max(sum, 0x1p-900L) : 0);  // bounds from above: what vanishes is rounded up
     }
     for (Index l = 0; l < d; ++l) key_sums.add(l, sums[static_cast<std::size_t>(l)]);
   }
@@ -91,12 +97,48 @@ void ModeMeasurement::absorb_values(const ConstTile& values) {
     }
 }
 
+void ModeMeasurement::sum_powers(const Matrix& key_sample) {
+  key_powers = ExactSums(even_powers * key_sample.cols());
+  for (Index l = 0; l < key_sample.cols(); ++l) {
+    int exponent = 0;
+    std::frexp(key_sample.col(l).cwiseAbs().maxCoeff(), &exponent);
+    key_units.push_back(exponent);
+  }
+}
+
+void ModeMeasurement::add_powers(const double* row, std::vector<long double>& powers) const {
+  for (std::size_t l = 0; l < key_units.size(); ++l) {
+    // An entry far outside of the sample makes the sum useless, not wrong: it is cut above what power_mean trusts.
+    const long double unit = std::min(std::abs(std::ldexp(static_cast<long double>(row[l]), -key_units[l])), 0x1p20L);
+    const long double square = unit * unit;
+    long double power = 1;
+    for (Index p = 0; p < even_powers; ++p) powers[l * even_powers + static_cast<std::size_t>(p)] += power *= square;
+  }
+}
+
+long double ModeMeasurement::power_mean(Index l, Index p) const {
+  const long double largest = largest_key(l);
+  if (key_units.empty() || largest == 0) return largest;
+  const int unit = key_units[static_cast<std::size_t>(l)];
+  if (std::ldexp(largest, -unit) >= 0x1p20L) return largest;
+  // Between two even powers, the geometric mean bounds the odd one; above the last, the largest entry.
+  const auto even = [&](Index power) {
+    return power == 0 ? 1.0L : key_powers.mean(l * even_powers + power / 2 - 1, static_cast<double>(rows));
+  };
+  const Index low = std::min(p / 2 * 2, 2 * even_powers), high = std::min((p + 1) / 2 * 2, 2 * even_powers);
+  long double mean = std::sqrt(even(low) * even(high));
+  for (Index i = (low + high) / 2; i < p; ++i) mean *= std::ldexp(largest, -unit);
+  const long double root = std::pow(mean, 1.0L / static_cast<long double>(p));
+  return std::min(largest, std::ldexp(root * (1 + 0x1p-40L), unit));
+}
+
 void ModeMeasurement::merge(const ModeMeasurement& other) {
   rows += other.rows;
   key_min = key_min.cwiseMin(other.key_min);
   key_max = key_max.cwiseMax(other.key_max);
   key_norm = std::max(key_norm, other.key_norm);
-  for (std::size_t i = 0; i < key_sums.digits().size(); ++i) key_sums.digits()[i] += other.key_sums.digits()[i];
+  key_sums.merge(other.key_sums);
+  key_powers.merge(other.key_powers);
   value_min = value_min.cwiseMin(other.value_min);
   value_max = value_max.cwiseMax(other.value_max);
 }
@@ -189,12 +231,13 @@ double SpreadClasses::deviation(Index spread_class) {
   return spread_class == 0 ? 0 : std::exp2((static_cast<double>(spread_class) + 0.5) / 8 - 40);
 }
 
-MeasuredHead::MeasuredHead(const HeadSample& sample, const ProblemShape& shape, bool may_change,
+MeasuredHead::MeasuredHead(const HeadSample& file_sample, const ProblemShape& shape, bool may_change,
                            double negligible_score) {
-  if (may_change && shape.order() == 2) change = ChangeOfCoordinates(sample, shape.scale, negligible_score);
-  scores = change.none() ? ScoreShape(sample, shape.scale)
-                         : ScoreShape({change.queries(sample.queries).rows, {change.keys(sample.keys.front()).rows}},
-                                      shape.scale);
+  if (may_change && shape.order() == 2) change = ChangeOfCoordinates(file_sample, shape.scale, negligible_score);
+  sample = file_sample;
+  if (!change.none())
+    sample = {change.queries(file_sample.queries).rows, {change.keys(file_sample.keys.front()).rows}};
+  scores = ScoreShape(sample, shape.scale);
 }
 
 QueryTile::QueryTile(const MeasuredHead& head, const ScoreBounds& bounds, const ProblemShape& shape,

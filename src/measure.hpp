@@ -31,9 +31,21 @@ struct ModeMeasurement {
   Vector key_min, key_max;      // (d)   range of each key column
   double key_norm = 0;          //       max_j (sum_l |K_jl|^k)^(1/k)
   ExactSums key_sums;           // (d)   sum_j K_jl
+  ExactSums key_powers;         // (d, 4) sum_j (K_jl / 2^e_l)^p, p = 2, 4, 6, 8; nothing where key_units is empty
+  std::vector<int> key_units;   // (d)   e_l
   Vector value_min, value_max;  // (d_v) range of each value column
 
   double largest_key(Index l) const { return std::max(std::abs(key_min(l)), std::abs(key_max(l))); }
+
+  /// Powers of the keys are summed too, in units of what a sample of them shows. Before anything is absorbed.
+  void sum_powers(const Matrix& key_sample);
+  /// (mean_j |K_jl|^p)^(1/p) from above; the largest entry where powers were not summed.
+  long double power_mean(Index l, Index p) const;
+
+  static constexpr Index even_powers = 4;
+
+ private:
+  void add_powers(const double* row, std::vector<long double>& powers) const;
 };
 
 /// What is known of the scores of one query row before anything is summed. All but `mean` and `deviation` are proved.
@@ -110,12 +122,13 @@ struct MeasuredHead {
   MeasuredHead() = default;
   /// What a sample decides: the coordinates, and the shape of the scores in them. They are changed only if `may_change`
   /// and at order 2; `negligible_score` as in ChangeOfCoordinates.
-  MeasuredHead(const HeadSample& sample, const ProblemShape& shape, bool may_change, double negligible_score);
+  MeasuredHead(const HeadSample& file_sample, const ProblemShape& shape, bool may_change, double negligible_score);
 
   HeadMeasurement file, changed;
   ChangeOfCoordinates change;
   double key_remainder = 0, key_dropped = 0;  // largest of ChangedKeys
   ScoreShape scores;                          // in the changed coordinates
+  HeadSample sample;                          // likewise
 
   /// The shape of the problem in the changed coordinates.
   ProblemShape changed_shape(ProblemShape shape) const {

@@ -28,6 +28,31 @@ Monomials Monomials::of_total_degree(Index variables, Index degree) {
   return monomials;
 }
 
+Monomials Monomials::chosen(Index variables, const MonomialChoice& choice, double most) {
+  if (choice.threshold == 0) {
+    if (binomial(static_cast<double>(variables + choice.degree), static_cast<double>(choice.degree)) > most)
+      throw std::length_error("more monomials than there may be");
+    return of_total_degree(variables, choice.degree);
+  }
+  Monomials monomials(variables);
+  std::vector<double> weights = {1};
+  const auto weight = [&](Index parent, Index axis) {
+    const bool again = monomials.count() > 1 && parent != 0 && axis == monomials.axis(parent);
+    const double power = again ? static_cast<double>(monomials.power(parent) + 1) : 1;
+    return weights[static_cast<std::size_t>(parent)] * choice.axis_weights(axis) / power;
+  };
+  for (Index m = 1; m <= choice.degree; ++m) {
+    monomials.add_degree([&](Index parent, Index axis) { return weight(parent, axis) >= choice.threshold; });
+    for (Index a = static_cast<Index>(weights.size()); a < monomials.count(); ++a) {
+      const double parent_weight = weights[static_cast<std::size_t>(monomials.parent(a))];
+      weights.push_back(parent_weight * choice.axis_weights(monomials.axis(a)) /
+                        static_cast<double>(monomials.power(a)));
+    }
+    if (static_cast<double>(monomials.count()) > most) throw std::length_error("more monomials than there may be");
+  }
+  return monomials;
+}
+
 void Monomials::append(Index parent, Index axis) {
   power_.push_back(
       axis == axis_[static_cast<std::size_t>(parent)] ? power_[static_cast<std::size_t>(parent)] + 1 : 1);

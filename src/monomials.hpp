@@ -23,6 +23,14 @@ namespace kronattn {
 /// C(n, k) as a floating number: exact while it fits 53 bits, then within a few roundings; may be infinite.
 double binomial(double n, double k);
 
+/// Which monomials: those of total degree up to `degree` that weigh at least `threshold`, where
+/// weight(a) = prod_l axis_weights(l)^a_l / a_l!, and whose parents are in. All of them where threshold is 0.
+struct MonomialChoice {
+  Index degree = 0;
+  double threshold = 0;
+  Vector axis_weights;  // (d), not used where threshold is 0
+};
+
 class Monomials {
  public:
   /// The set {0} of the constant alone, in d variables.
@@ -31,6 +39,9 @@ class Monomials {
   /// All monomials of total degree at most g: r = C(d+g, g). Cost and memory O(r). Throws std::length_error
   /// where r does not fit 31 bits.
   static Monomials of_total_degree(Index variables, Index degree);
+
+  /// A chosen set of at most `most` monomials; throws std::length_error where it would be larger.
+  static Monomials chosen(Index variables, const MonomialChoice& choice, double most);
 
   /// Appends the monomials of the next degree for which keep(parent, axis) says yes; the caller sees to it
   /// that the set stays downward closed. Monomials already there keep their numbers.

@@ -1,7 +1,9 @@
 #include "plan.hpp"
 
 #include <cmath>
+#include <stdexcept>
 
+#include "dropped_monomials.hpp"
 #include "exp_polynomial.hpp"
 #include "monomials.hpp"
 #include "row_choice.hpp"
@@ -100,21 +102,34 @@ DegreeNeeds foresee(const MeasuredHead& head, const ProblemShape& shape, const C
   return needs;
 }
 
-/// A polynomial head at degree g: what it costs, rows above that degree summed exactly.
-PlannedHead polynomial_head(PlannedHead head, const ProblemShape& shape, const ProblemShape& file_shape, Index degree,
-                            const DegreeNeeds& needs) {
-  head.plan.method = Method::polynomial;
-  head.plan.degree = degree;
+/// Monomials of degree 0 to g, cumulated: what a row of degree g is evaluated with.
+using RankOfDegree = std::vector<double>;
+
+RankOfDegree total_degree_ranks(const ProblemShape& shape, Index degree) {
+  RankOfDegree ranks;
+  for (Index g = 0; g <= degree; ++g) ranks.push_back(total_degree_rank(shape, g));
+  return ranks;
+}
+
+/// A polynomial head with these monomials: what it costs, rows above their degree summed exactly.
+PlannedHead polynomial_head(PlannedHead head, const ProblemShape& shape, const ProblemShape& file_shape,
+                            MonomialChoice choice, const RankOfDegree& ranks, const DegreeNeeds& needs) {
   Estimate& estimate = head.estimate;
-  estimate.rank = total_degree_rank(shape, degree);
-  estimate.rows_exact = needs.above(degree);
+  estimate.rank = ranks.back();
+  estimate.rows_exact = needs.above(choice.degree);
   double monomials = estimate.rank * needs.beyond;
   for (Index g = 0; g <= needs.highest(); ++g)
-    monomials += needs.rows[static_cast<std::size_t>(g)] * total_degree_rank(shape, std::min(g, degree));
+    monomials +=
+        needs.rows[static_cast<std::size_t>(g)] * ranks[static_cast<std::size_t>(std::min(g, choice.degree))];
   estimate.mean_row_rank = monomials / static_cast<double>(shape.queries);
-  estimate.flops = aggregate_flops(shape, estimate.rank) + evaluate_flops(shape, monomials, 1) +
-                   exact_flops(file_shape, estimate.rows_exact);
+  // Where monomials are dropped, what they may come to is one column more of the evaluation.
+  const auto columns = static_cast<double>(shape.value_width + 1);
+  const double evaluation = evaluate_flops(shape, monomials, 1) * (choice.threshold > 0 ? 1 + 1 / columns : 1);
+  estimate.flops =
+      aggregate_flops(shape, estimate.rank) + evaluation + exact_flops(file_shape, estimate.rows_exact);
   estimate.memory_bytes = polynomial_memory(shape, estimate.rank);
+  head.plan.method = Method::polynomial;
+  head.plan.monomials = std::move(choice);
   return head;
 }
 
@@ -144,6 +159,14 @@ double predicted_seconds(double flops, double threads) {
 }
 
 namespace {
+
+/// Coordinates whose weights differ less than this are alike: nearly all monomials are needed.
+constexpr double uneven_weights = 3;
+
+/// The search for light monomials: thresholds from 1e-2 down in steps of 4, on so many rows of the sample.
+constexpr int most_threshold_steps = 30;
+constexpr double largest_chosen_rank = 3e6;
+constexpr Index most_sampled_rows = 64;
 
 /// Everything that is weighed for one head.
 class Planning {
@@ -176,7 +199,7 @@ class Planning {
     DegreeNeeds all;
     all.rows.assign(static_cast<std::size_t>(degree) + 1, 0);
     all.rows.back() = static_cast<double>(shape_.queries);
-    return polynomial_head(planned_, shape_, file_shape_, degree, all);
+    return of_total_degree(degree, all);
   }
 
   PlannedHead exact(std::string reason) {
@@ -205,6 +228,14 @@ class Planning {
                    "); need more precision, a larger --epsilon or --method exact");
     const Index degree = needs.highest();
     const double rank = total_degree_rank(shape_, degree);
+    if (std::optional<PlannedHead> lighter = with_dropped_monomials(of_total_degree(degree, needs).estimate.flops)) {
+      lighter->estimate.reason = "the polynomial method was asked for; degree " +
+                                 std::to_string(lighter->plan.degree()) + " without " +
+                                 short_number(total_degree_rank(shape_, lighter->plan.degree()) -
+                                              lighter->estimate.rank) +
+                                 " light monomials is foreseen to keep the promise";
+      return *lighter;
+    }
     if (rank > largest_rank)
       throw NoPlan("epsilon " + short_number(*wishes_.epsilon) + " needs " + at(degree) + " and " +
                    short_number(polynomial_memory(shape_, rank) / 1e9) +
@@ -212,7 +243,7 @@ class Planning {
                    ", a larger --epsilon or --method exact");
     planned_.estimate.reason = "the polynomial method was asked for; degree " + std::to_string(degree) +
                                " is the smallest that is foreseen to keep the promise";
-    return polynomial_head(planned_, shape_, file_shape_, degree, needs);
+    return of_total_degree(degree, needs);
   }
 
   /// The cheapest way, rows above a degree summed exactly where that is cheaper than the next degree for all keys.
@@ -223,16 +254,22 @@ class Planning {
       if (needs.above(degree) > 0 && !exact_keeps()) continue;
       const double rank = total_degree_rank(shape_, degree);
       if (rank > largest_rank || polynomial_memory(shape_, rank) > largest_automatic_memory) break;
-      PlannedHead head = polynomial_head(planned_, shape_, file_shape_, degree, needs);
+      PlannedHead head = of_total_degree(degree, needs);
       if (!best || head.estimate.flops < best->estimate.flops) best = std::move(head);
     }
-    if (best && (best->estimate.flops < exact_work() || !exact_keeps())) {
-      best->estimate.reason = at(best->plan.degree) + " takes " + short_number(best->estimate.flops) +
+    if (std::optional<PlannedHead> lighter = with_dropped_monomials(best ? best->estimate.flops : HUGE_VAL))
+      best = std::move(lighter);
+    if (best) {
+      const std::string polynomial = "degree " + std::to_string(best->plan.degree()) + " at rank " +
+                                     short_number(best->estimate.rank) +
+                                     (best->plan.monomials.threshold > 0 ? ", light monomials dropped," : "");
+      if (best->estimate.flops >= exact_work() && exact_keeps())
+        return exact("exact takes " + short_number(exact_work()) + " flops, " + polynomial + " would take " +
+                     short_number(best->estimate.flops));
+      best->estimate.reason = polynomial + " takes " + short_number(best->estimate.flops) +
                               " flops, exact would take " + short_number(exact_work());
       return *best;
     }
-    if (best) return exact("exact takes " + short_number(exact_work()) + " flops, " + at(best->plan.degree) +
-                           " would take " + short_number(best->estimate.flops));
     if (needs.beyond > 0) return exact("rounding in double precision breaks the promise of every polynomial");
     const double rank = total_degree_rank(shape_, needs.highest());
     return exact(at(needs.highest()) + " would take " + short_number(polynomial_memory(shape_, rank) / 1e9) +
@@ -247,6 +284,77 @@ class Planning {
   std::string at(Index degree) const {
     return "degree " + std::to_string(degree) + " at rank " + short_number(total_degree_rank(shape_, degree));
   }
+  PlannedHead of_total_degree(Index degree, const DegreeNeeds& needs) const {
+    return polynomial_head(planned_, shape_, file_shape_, {degree, 0, {}}, total_degree_ranks(shape_, degree), needs);
+  }
+
+  /// The cheapest way with light monomials dropped, if it is well below `flops`. Half of the budget is theirs.
+  std::optional<PlannedHead> with_dropped_monomials(double flops) const {
+    const Vector weights = axis_weights();
+    std::optional<PlannedHead> best;
+    if (!weights.allFinite() || head_.sample.queries.rows() == 0 ||
+        weights.maxCoeff() < uneven_weights * weights.minCoeff())
+      return best;
+    const DegreeNeeds needs = foresee_degrees(budget().half().with_reserve());
+    if (needs.beyond > 0 && !exact_keeps()) return best;
+    for (Index degree = needs.highest(); degree <= needs.highest() + 1; ++degree) {
+      double threshold = 1e-2;
+      for (int step = 0; step < most_threshold_steps; ++step, threshold /= 4) {
+        const MonomialChoice choice{degree, threshold, weights};
+        try {
+          const Monomials monomials = Monomials::chosen(shape_.width, choice, largest_chosen_rank);
+          RankOfDegree ranks;
+          for (Index g = 0; g <= degree; ++g) ranks.push_back(static_cast<double>(monomials.of_degree(g).end));
+          PlannedHead head = polynomial_head(planned_, shape_, file_shape_, choice, ranks, needs);
+          if (head.estimate.flops > 0.9 * flops) break;
+          if (!sample_holds(monomials)) continue;
+          flops = head.estimate.flops;
+          best = std::move(head);
+        } catch (const std::length_error&) {
+        }
+        break;
+      }
+    }
+    return best;
+  }
+
+  /// b_l: what coordinate l adds to the scores, about.
+  Vector axis_weights() const {
+    Vector weights = head_.sample.queries.array().square().colwise().mean().sqrt();
+    for (Index l = 0; l < weights.size(); ++l) {
+      weights(l) *= std::abs(shape_.scale);
+      for (const ModeMeasurement& mode : head_.changed.modes)
+        weights(l) *= static_cast<double>(mode.power_mean(l, 4));
+    }
+    return weights;
+  }
+
+  /// Whether what is dropped stays within half of the budget on the rows of the sample.
+  bool sample_holds(const Monomials& monomials) const {
+    const DroppedMonomials dropped(monomials, head_, shape_, coordinates_.queries.exponents);
+    const Index rows = std::min<Index>(head_.sample.queries.rows(), most_sampled_rows);
+    Matrix queries(rows, shape_.width), points(shape_.width, rows);
+    for (Index i = 0; i < rows; ++i)
+      queries.row(i) = head_.sample.queries.row(i * head_.sample.queries.rows() / rows);
+    coordinates_.queries.transpose_into(queries, points);
+    const Matrix kept = dropped.kept(monomials, points);
+    const std::vector<ScoreShape::Spread> spreads = head_.scores.spread(queries);
+    const ScoreBounds bounds(head_.changed.modes, shape_);
+    std::vector<double> lost(static_cast<std::size_t>(monomials.degree()) + 1);
+    for (Index i = 0; i < rows; ++i) {
+      const auto& [mean, deviation] = spreads[static_cast<std::size_t>(i)];
+      const RowScores row = bounds.row(queries.row(i).data());
+      const RowPolynomial polynomial =
+          suited_polynomial(head_.scores, monomials.degree(), mean, mean - row.low, row.high - mean, deviation,
+                            score_unit(head_));
+      dropped.finish(points.data() + i, rows, kept.row(i).data(), lost.data());
+      double sum = 0;
+      for (std::size_t m = 0; m < lost.size(); ++m) sum += std::abs(polynomial.values[m]) * lost[m];
+      if (!(2 * sum * std::exp(-mean) <= budget().half().with_reserve().gap)) return false;
+    }
+    return true;
+  }
+
   GapBudget budget() const {
     return GapBudget::of(coordinates_, wishes_.row_promise(promise_), wishes_.output_precision);
   }
@@ -285,18 +393,34 @@ PlannedHead make_plan(const MeasuredHead& head, const ProblemShape& shape, doubl
   return planning.cheapest();
 }
 
+Monomials planned_monomials(Index width, const MonomialChoice& choice) {
+  try {
+    return Monomials::chosen(width, choice, largest_rank);
+  } catch (const std::length_error&) {
+    throw NoPlan("degree " + std::to_string(choice.degree) + " has more than " + short_number(largest_rank) +
+                 " monomials");
+  }
+}
+
+MonomialChoice larger(const MonomialChoice& choice) {
+  return {choice.degree + 1, choice.threshold / 16, choice.axis_weights};
+}
+
 Method remedy_for(std::int64_t rows, const Plan& plan, Index planned_degree, const ProblemShape& shape,
                   const Wishes& wishes) {
-  const double next_rank = total_degree_rank(shape, plan.degree + 1);
-  const bool can_raise = plan.degree < planned_degree + most_raises && next_rank <= largest_rank &&
+  // Where monomials are dropped the sums are made anew, of as many monomials as there may be.
+  const bool anew = plan.monomials.threshold > 0;
+  const double next_rank = anew ? 4 * static_cast<double>(planned_monomials(shape.width, plan.monomials).count())
+                                : total_degree_rank(shape, plan.degree() + 1);
+  const bool can_raise = plan.degree() < planned_degree + most_raises && next_rank <= largest_rank &&
                          (wishes.method == Method::polynomial ||
                           polynomial_memory(shape, next_rank) <= largest_automatic_memory);
   const auto count = static_cast<double>(rows);
-  const double raise = aggregate_flops(shape, next_rank - total_degree_rank(shape, plan.degree)) +
-                       evaluate_flops(shape, count, next_rank);
+  const double more_monomials = anew ? next_rank : next_rank - total_degree_rank(shape, plan.degree());
+  const double raise = aggregate_flops(shape, more_monomials) + evaluate_flops(shape, count, next_rank);
   if (wishes.method == Method::automatic && (!can_raise || exact_flops(shape, count) <= raise)) return Method::exact;
   if (!can_raise)
-    throw NoPlan(std::to_string(rows) + " rows miss the promise at degree " + std::to_string(plan.degree) +
+    throw NoPlan(std::to_string(rows) + " rows miss the promise at degree " + std::to_string(plan.degree()) +
                  "; need a larger --epsilon or --method auto");
   return Method::polynomial;
 }

@@ -34,14 +34,16 @@ struct Wishes {
 /// What will be done for one head: all that decides bits.
 struct Plan {
   Method method = Method::exact;  // polynomial or exact
-  Index degree = 0;               // of the key sums; rows take no higher one
+  MonomialChoice monomials;       // of the key sums; rows take no higher degree
   bool degree_is_fixed = false;   // every row takes exactly it
+
+  Index degree() const { return monomials.degree; }
 };
 
 /// Why, and what it will cost: only printed.
 struct Estimate {
   std::string reason;
-  double rank = 0;           // r = C(d+g, g), 0 for exact
+  double rank = 0;           // r, C(d+g, g) where nothing is dropped, 0 for exact
   double mean_row_rank = 0;  // monomials evaluated per row
   double rows_exact = 0;     // of a polynomial head, foreseen to be summed exactly
   double paper_rank = 0;     // C(k(g+d), kg) at the papers' degree; may be infinite
@@ -60,6 +62,12 @@ class NoPlan : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
+
+/// The monomials of a plan. Throws NoPlan where they are more than can be.
+Monomials planned_monomials(Index width, const MonomialChoice& choice);
+
+/// The next larger choice: a degree more, and where lighter monomials are dropped, fewer of them.
+MonomialChoice larger(const MonomialChoice& choice);
 
 /// Chooses method and degree from the spreads of all rows' scores. `promise` as in Wishes. Throws NoPlan.
 PlannedHead make_plan(const MeasuredHead& head, const ProblemShape& shape, double promise, const Wishes& wishes);

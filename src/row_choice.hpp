@@ -39,6 +39,8 @@ struct GapBudget {
   static GapBudget of(const Coordinates& coordinates, const Promise& promise, Precision output_precision);
   /// A part is left for what the foresight misses: most rows that are foreseen to hold then do.
   GapBudget with_reserve() const { return {0.85 * gap}; }
+  /// Where monomials are dropped, one half is for them.
+  GapBudget half() const { return {gap / 2}; }
 };
 
 /// Chooses, and keeps what it made. Not to be shared by threads.

@@ -103,6 +103,7 @@ inline MeasuredHead measure(const Problem& problem, bool change = false, double 
   const ProblemShape changed_shape = head.changed_shape(shape);
   for (std::size_t m = 0; m < problem.keys.size(); ++m) {
     ModeMeasurement file(shape.width, shape.value_width), changed(changed_shape.width, shape.value_width);
+    (head.change.none() ? file : changed).sum_powers(head.sample.keys[m]);
     file.absorb_keys(problem.keys[m], shape.order());
     file.absorb_values(problem.values[m]);
     head.file.modes.push_back(file);
@@ -137,6 +138,8 @@ struct Settings {
   bool change = false;
   Precision output_precision = Precision::double_precision;
   double epsilon = 0;  // 0: every row takes the full degree; else rows take what they need
+  double threshold = 0;  // monomials lighter than this are dropped
+  double weight_of_box = 0.3;
 };
 
 /// Sums and values at a total degree; rows that miss the promise stay as they are.
@@ -144,7 +147,8 @@ inline RowOutputs solve_polynomial(const Problem& problem, Index degree, const S
   const MeasuredHead head = measure(problem, settings.change, 0.02 * settings.epsilon);
   const ProblemShape shape = head.changed_shape(problem.shape());
   const Coordinates coordinates(head.changed, shape);
-  const Monomials monomials = Monomials::of_total_degree(shape.width, degree);
+  const Vector weights = coordinates.box * settings.weight_of_box;
+  const Monomials monomials = Monomials::chosen(shape.width, {degree, settings.threshold, weights}, 1e7);
   std::vector<KeyAggregate> modes;
   for (std::size_t m = 0; m < problem.keys.size(); ++m) {
     modes.emplace_back(monomials.count(), shape.keys[m], shape.value_width);
@@ -157,6 +161,8 @@ inline RowOutputs solve_polynomial(const Problem& problem, Index degree, const S
       head, shape, coordinates, monomials,
       combine_modes(modes, multinomial_weights(monomials, coordinates.weights / score_unit(head)),
                     shape.value_width + 1),
+      settings.threshold > 0 ? DroppedMonomials(monomials, head, shape, coordinates.queries.exponents)
+                             : DroppedMonomials(),
       settings.output_precision, promise, settings.epsilon == 0);
   return evaluation.evaluate(problem.queries);
 }

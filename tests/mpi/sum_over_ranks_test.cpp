@@ -135,6 +135,31 @@ TEST(DistributedSolve, RaisesTheDegreeWhereThePlanWasTooLow) {
   EXPECT_LE(solve_in_memory(comm, problem, wishes).error_bound.maxCoeff(), 1e-7 * data.promise());
 }
 
+TEST(DistributedSolve, DropsLightMonomialsOfUnevenCoordinates) {
+  const Communicator comm;
+  for (const std::vector<Index>& keys : {std::vector<Index>{3000}, {1500, 900}})
+    for (bool misled : {false, true}) {
+      testing::Problem data = testing::random_problem(keys, 1500, 8, 2, testing::Uniform(14, -1, 1));
+      for (Index l = 0; l < 8; ++l) {
+        data.queries.col(l) /= static_cast<double>((l + 1) * (l + 1));
+        for (Matrix& mode : data.keys) mode.col(l) /= static_cast<double>(l + 1);
+      }
+      data.scale = 1;
+      if (misled) data.queries.middleRows(60, 30) *= 2;  // not in the sample
+      InMemory problem(data);
+      Wishes wishes;
+      wishes.epsilon = 1e-6;
+      wishes.method = Method::polynomial;
+      SolveOutcome outcome;
+      expect_the_bits_of_one_process(comm, problem, wishes, &outcome);
+      EXPECT_GT(outcome.heads[0].plan.monomials.threshold, 0);
+      EXPECT_LT(outcome.heads[0].estimate.rank,
+                0.5 * binomial(8 + static_cast<double>(outcome.heads[0].plan.degree()), 8));
+      EXPECT_EQ(outcome.rows_raised > 0, misled);
+      EXPECT_LE(solve_in_memory(comm, problem, wishes).error_bound.maxCoeff(), 1e-6 * data.promise());
+    }
+}
+
 TEST(DistributedSolve, KeepsTheFilesCoordinatesWhereTheSampleMisled) {
   const Communicator comm;
   testing::Problem data = testing::random_problem({40000}, 300, 3, 1, testing::Uniform(13, -1, 1));

@@ -111,5 +111,25 @@ TEST(FeatureWalk, TakesAnyDownwardClosedSet) {
   check_walk(monomials, 4, 6);
 }
 
+TEST(Monomials, ChosenAreThoseThatWeighEnough) {
+  const Vector weights = (Vector(4) << 0.9, 0.5, 0.2, 0.05).finished();
+  const Monomials all = Monomials::of_total_degree(4, 6);
+  const Monomials chosen = Monomials::chosen(4, {6, 1e-4, weights}, 1e6);
+  const auto weight = [&](const std::vector<Index>& exponents) {
+    double product = 1;
+    for (std::size_t l = 0; l < 4; ++l)
+      for (Index i = 1; i <= exponents[l]; ++i) product *= weights(static_cast<Index>(l)) / static_cast<double>(i);
+    return product;
+  };
+  std::set<std::vector<Index>> kept;
+  for (Index a = 0; a < chosen.count(); ++a) kept.insert(chosen.exponents(a));
+  EXPECT_EQ(static_cast<Index>(kept.size()), chosen.count());
+  EXPECT_LT(chosen.count(), all.count());
+  for (Index a = 0; a < all.count(); ++a)  // weights below 1: each parent weighs more than its child
+    EXPECT_EQ(kept.count(all.exponents(a)) == 1, weight(all.exponents(a)) >= 1e-4);
+  EXPECT_THROW(Monomials::chosen(4, {6, 1e-9, weights}, 20), std::length_error);
+  EXPECT_THROW(Monomials::chosen(30, {9, 0, {}}, 1e6), std::length_error);
+}
+
 }  // namespace
 }  // namespace kronattn

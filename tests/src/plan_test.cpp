@@ -37,14 +37,14 @@ TEST(Plan, ForeseesTheDegreeThatKeepsThePromise) {
       const Problem problem = testing::random_problem(keys, 50, 4, 4, testing::Uniform(1, -1, 1));
       const auto [plan, estimate] = Planned(problem).with(wish(epsilon, Method::polynomial));
       EXPECT_EQ(plan.method, Method::polynomial);
-      EXPECT_EQ(estimate.rank, binomial(static_cast<double>(4 + plan.degree), 4));
+      EXPECT_EQ(estimate.rank, binomial(static_cast<double>(4 + plan.degree()), 4));
       const auto misses = [&](Index degree) {
         const RowOutputs outputs = testing::solve_polynomial(problem, degree);
         return (outputs.error_bound.array() > epsilon * problem.promise() || outputs.log_error.array() > epsilon)
             .count();
       };
-      EXPECT_LE(misses(plan.degree), 1) << epsilon;  // of 50: those would be seen to afterwards
-      EXPECT_GE(misses(plan.degree - 2), 1) << epsilon;
+      EXPECT_LE(misses(plan.degree()), 1) << epsilon;  // of 50: those would be seen to afterwards
+      EXPECT_GE(misses(plan.degree() - 2), 1) << epsilon;
       EXPECT_LE(estimate.mean_row_rank, estimate.rank);
     }
 }
@@ -56,10 +56,10 @@ TEST(Plan, LeavesAFewHeavyRowsToTheExactMethod) {
   Planned heavy(problem);
   heavy.shape.keys = light.shape.keys = {1000000};
   const PlannedHead planned = heavy.with(wish(1e-6));
-  EXPECT_EQ(planned.plan.degree, light.with(wish(1e-6)).plan.degree);
+  EXPECT_EQ(planned.plan.degree(), light.with(wish(1e-6)).plan.degree());
   EXPECT_GE(planned.estimate.rows_exact, 5);
   EXPECT_LE(planned.estimate.rows_exact, 50);
-  EXPECT_GT(heavy.with(wish(1e-6, Method::polynomial)).plan.degree, planned.plan.degree);
+  EXPECT_GT(heavy.with(wish(1e-6, Method::polynomial)).plan.degree(), planned.plan.degree());
 }
 
 TEST(Plan, TakesTheCheaperMethodWhenItMayChoose) {
@@ -74,12 +74,12 @@ TEST(Plan, TakesTheCheaperMethodWhenItMayChoose) {
 
 TEST(Plan, SeesToMissingRowsByCounts) {
   ProblemShape shape{1, 100000, {100000}, 8, 8, 0.125};
-  const Plan plan{Method::polynomial, 4, false};
+  const Plan plan{Method::polynomial, {4, 0, {}}, false};
   EXPECT_EQ(remedy_for(3, plan, 4, shape, wish(1e-6)), Method::exact);
   EXPECT_EQ(remedy_for(90000, plan, 4, shape, wish(1e-6)), Method::polynomial);
   EXPECT_EQ(remedy_for(3, plan, 4, shape, wish(1e-6, Method::polynomial)), Method::polynomial);
-  EXPECT_THROW(remedy_for(3, {Method::polynomial, 40, false}, 4, shape, wish(1e-6, Method::polynomial)), NoPlan);
-  EXPECT_EQ(remedy_for(90000, {Method::polynomial, 40, false}, 4, shape, wish(1e-6)), Method::exact);
+  EXPECT_THROW(remedy_for(3, {Method::polynomial, {40, 0, {}}, false}, 4, shape, wish(1e-6, Method::polynomial)), NoPlan);
+  EXPECT_EQ(remedy_for(90000, {Method::polynomial, {40, 0, {}}, false}, 4, shape, wish(1e-6)), Method::exact);
 }
 
 TEST(Plan, HasARankFarBelowThePapers) {
@@ -130,7 +130,7 @@ TEST(Plan, OfZeroValuesKeepsTheLogNormalizersPromise) {
   Problem problem = easy();
   problem.values[0].setZero();
   const Plan plan = Planned(problem).with(wish(1e-6, Method::polynomial)).plan;
-  const RowOutputs outputs = testing::solve_polynomial(problem, plan.degree);
+  const RowOutputs outputs = testing::solve_polynomial(problem, plan.degree());
   EXPECT_EQ(outputs.error_bound.maxCoeff(), 0);
   EXPECT_LE(outputs.log_error.maxCoeff(), 1e-6);
 }

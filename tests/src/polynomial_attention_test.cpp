@@ -65,7 +65,7 @@ TEST(PolynomialAttention, EvaluatesRowsToTheDegreeTheyNeed) {
   QueryEvaluation evaluation(
       head, shape, coordinates, monomials,
       combine_modes(modes, multinomial_weights(monomials, coordinates.weights / score_unit(head)), 3),
-      Precision::double_precision, promise, false);
+      DroppedMonomials(), Precision::double_precision, promise, false);
   const RowOutputs outputs = evaluation.evaluate(problem.queries);
   EXPECT_LT(evaluation.monomials_evaluated(), 360 * monomials.count());  // of 600
   for (Index i = 0; i < 600; ++i) {

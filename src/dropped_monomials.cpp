@@ -1,0 +1,53 @@
+#include "dropped_monomials.hpp"
+
+#include <cmath>
+
+#include "features.hpp"
+
+namespace kronattn {
+
+DroppedMonomials::DroppedMonomials(const Monomials& monomials, const MeasuredHead& head, const ProblemShape& shape,
+                                   const std::vector<int>& query_exponents)
+    : weights_(monomials.count()), reach_(monomials.degree() + 1, monomials.variables()) {
+  weights_(0) = 1;
+  reach_.row(0).setOnes();
+  double blocks = 1;
+  roundings_.push_back(0);
+  for (Index m = 1; m <= monomials.degree(); ++m) {
+    for (Index l = 0; l < monomials.variables(); ++l) {
+      long double reach = std::abs(static_cast<long double>(shape.scale)) / score_unit(head);
+      for (const ModeMeasurement& mode : head.changed.modes) reach *= mode.power_mean(l, m);
+      reach = std::ldexp(reach, query_exponents[static_cast<std::size_t>(l)]);
+      reach_(m, l) = std::nextafter(static_cast<double>(reach), HUGE_VAL);
+    }
+    const Range range = monomials.of_degree(m);
+    // A degree's weights multiply up along the parents, of every lower degree, with this degree's reach.
+    Vector all = multinomial_weights(monomials, reach_.row(m).transpose());
+    weights_.segment(range.begin, range.size()) = all.segment(range.begin, range.size());
+    blocks += std::ceil(static_cast<double>(range.size()) / static_cast<double>(monomial_block)) + 1;
+    roundings_.push_back(static_cast<double>(5 * m + monomial_block + 2) + blocks);
+  }
+}
+
+Matrix DroppedMonomials::kept(const Monomials& monomials, const ConstTile& points) const {
+  Matrix sums = Matrix::Zero(points.cols(), monomials.degree() + 1);
+  FeatureWalk walk(monomials, points.cols());
+  walk(points, monomials.degree(), [&](Index degree, Range block, const ConstTile& features) {
+    sums.col(degree).noalias() += features.cwiseAbs().transpose() * weights_.segment(block.begin, block.size());
+  });
+  return sums;
+}
+
+void DroppedMonomials::finish(const double* point, Index stride, const double* kept, double* dropped) const {
+  dropped[0] = 0;
+  for (Index m = 1; m < reach_.rows(); ++m) {
+    double sum = 0;
+    for (Index l = 0; l < reach_.cols(); ++l) sum += std::abs(point[l * stride]) * reach_(m, l);
+    const double all = std::pow(sum, static_cast<double>(m));
+    const double slack = gamma(static_cast<double>(m * (reach_.cols() + 4) + 8)) * all +
+                         gamma(roundings_[static_cast<std::size_t>(m)]) * kept[m];
+    dropped[m] = std::max(0.0, all - kept[m]) + slack * (1 + 1e-10);
+  }
+}
+
+}  // namespace kronattn
