@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/program_options.hpp>
+#include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -29,20 +30,46 @@ class WrongResult : public AgreedFailure {
   explicit WrongResult(const std::string& words) : AgreedFailure(words, wrong_result) {}
 };
 
+/// What a subcommand says of itself; help, manual and completion are made from this and its options.
+struct CommandText {
+  std::string name;
+  std::string summary = {};             // what it does, in a few words
+  std::string description = {};         // and in a few sentences
+  std::vector<std::string> files = {};  // names of the positional arguments
+  bool files_needed = true;
+  bool many_files = false;                 // the last one may be given more than once
+  std::vector<std::string> examples = {};  // each can be run as it stands
+  std::map<int, std::string> exit_codes = {
+      {done, "done"},
+      {failed, "the run or a file failed; no new file stands under the name of an output"},
+      {usage, "the command line makes no sense"}};
+};
+
+/// An option as pages show it.
+struct OptionText {
+  std::string name;         // "output"
+  std::string letter;       // "o", or empty
+  std::string argument;     // "FILE", "double|single"; empty for a switch
+  std::string preset;       // the default, or empty
+  std::string description;  // meaning, unit, range
+
+  /// The words that may be given: of the argument's alternatives those in small letters.
+  std::vector<std::string> choices() const;
+};
+
 /// The options of one subcommand, and what was given.
 class CommandLine {
  public:
-  /// `files`: names of the positional arguments; all of them are needed, unless `files_needed` is false.
-  CommandLine(std::string command, std::string description, std::vector<std::string> files,
-              std::string example, bool files_needed = true);
+  explicit CommandLine(CommandText text);
 
+  /// Boost's way to declare options. value_name says what the argument is: N, FILE, or its choices, "a|b|c".
   boost::program_options::options_description_easy_init add() { return options_.add_options(); }
 
-  /// The last positional argument may be given more than once.
-  void take_many_files() { many_files_ = true; }
+  const CommandText& about() const { return text_; }
+  std::vector<OptionText> options() const;
 
-  /// Throws UsageError. False if help was asked for, and printed if `print_help`: nothing else is to be done.
-  bool parse(const std::vector<std::string>& arguments, bool print_help);
+  /// Throws UsageError. False if help was asked for: nothing else is to be done.
+  bool parse(const std::vector<std::string>& arguments);
 
   bool given(const std::string& name) const { return values_.count(name) > 0 && !values_[name].defaulted(); }
   const std::string& file(const std::string& name) const { return files(name).front(); }
@@ -57,18 +84,15 @@ class CommandLine {
 
   /// An integer of at least `smallest`.
   Index integer(const std::string& name, Index smallest) const;
-  /// One of the choices.
-  std::size_t choice(const std::string& name, const std::vector<std::string>& choices) const;
+  /// Which of the choices that the option was declared with.
+  std::size_t choice(const std::string& name) const;
+  /// For options with the choices double|single.
   Precision precision(const std::string& name) const;
 
-  [[noreturn]] void complain(const std::string& what) const { throw UsageError(command_ + ": " + what); }
+  [[noreturn]] void complain(const std::string& what) const { throw UsageError(text_.name + ": " + what); }
 
  private:
-  std::string help() const;
-
-  std::string command_, description_, example_;
-  std::vector<std::string> files_;
-  bool files_needed_, many_files_ = false;
+  CommandText text_;
   boost::program_options::options_description options_;
   boost::program_options::variables_map values_;
 };
@@ -79,10 +103,21 @@ struct Session {
   Stopwatch since_init;
 };
 
-ExitCode run_generate(const Session& session, const std::vector<std::string>& arguments);
-ExitCode run_solve(const Session& session, const std::vector<std::string>& arguments);
-ExitCode run_plan(const Session& session, const std::vector<std::string>& arguments);
-ExitCode run_info(const Session& session, const std::vector<std::string>& arguments);
-ExitCode run_verify(const Session& session, const std::vector<std::string>& arguments);
+/// A subcommand: its options, and what is done once they are read.
+struct Command {
+  CommandLine (*line)();
+  ExitCode (*run)(const Session& session, const CommandLine& line);
+};
+
+CommandLine generate_line();
+CommandLine plan_line();
+CommandLine solve_line();
+CommandLine verify_line();
+CommandLine info_line();
+ExitCode run_generate(const Session& session, const CommandLine& line);
+ExitCode run_plan(const Session& session, const CommandLine& line);
+ExitCode run_solve(const Session& session, const CommandLine& line);
+ExitCode run_verify(const Session& session, const CommandLine& line);
+ExitCode run_info(const Session& session, const CommandLine& line);
 
 }  // namespace kronattn

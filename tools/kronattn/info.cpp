@@ -101,15 +101,26 @@ std::string describe(const Json& info) {
 
 }  // namespace
 
-ExitCode run_info(const Session& session, const std::vector<std::string>& arguments) {
-  const Communicator& comm = session.comm;
-  CommandLine line(
-      "info", "Says what is in problem and result files: datasets, shapes, largest entries, scale, report.",
-      {"file"}, "  kronattn info problem.h5 result.h5");
-  line.take_many_files();
-  line.add()("report", po::value<std::string>(), "write a JSON report, a list with an entry a file")  //
+CommandLine info_line() {
+  CommandText text{.name = "info",
+                   .summary = "say what is in a problem or result file",
+                   .description =
+                       "Says what is in problem and result files: datasets, shapes, largest entries, "
+                       "scale, report.",
+                   .files = {"file"},
+                   .many_files = true,
+                   .examples = {"kronattn info problem.h5 result.h5",
+                                "kronattn info result.h5 --quiet --report info.json"}};
+  text.exit_codes[failed] = "a file failed, or is neither a problem nor a result";
+  CommandLine line(std::move(text));
+  line.add()("report", po::value<std::string>()->value_name("FILE"),
+             "write a JSON report to this file: a list with an entry a file; replaces what is there")  //
       ("quiet", po::bool_switch(), "print nothing");
-  if (!line.parse(arguments, comm.root())) return done;
+  return line;
+}
+
+ExitCode run_info(const Session& session, const CommandLine& line) {
+  const Communicator& comm = session.comm;
   const std::vector<std::string> files = line.files("file");
   if (line.given("report")) check_output(comm, line.text("report"), true, files);
   Json all = Json::array();

@@ -6,64 +6,54 @@
 #include <cstdlib>
 #include <exception>
 #include <iostream>
-#include <map>
 
 #include "command.hpp"
 #include "h5.hpp"
+#include "pages.hpp"
 #include "version.hpp"
 
 namespace kronattn {
 
 namespace {
 
-const char* const overview = R"(kronattn COMMAND [arguments]
+const Command commands[] = {{generate_line, run_generate},
+                            {plan_line, run_plan},
+                            {solve_line, run_solve},
+                            {verify_line, run_verify},
+                            {info_line, run_info}};
 
-Computes attention of order k = 2, 3, 4, ... with a proven error bound on every row:
+std::vector<CommandLine> command_lines() {
+  std::vector<CommandLine> lines;
+  for (const Command& command : commands) lines.push_back(command.line());
+  return lines;
+}
 
-    O[i,c] = sum_J exp(s(i;J)) V1[j1,c] ... Vk-1[jk-1,c] / sum_J exp(s(i;J)),
-    s(i;J) = scale * sum_l Q[i,l] K1[j1,l] ... Kk-1[jk-1,l],
-
-in time proportional to the number of rows where scores are small, exactly elsewhere. Every command runs alone
-or under mpirun.
-
-Commands:
-  generate    write a synthetic problem
-  plan        say what solve would do, and what it would cost
-  solve       solve a problem file
-  verify      check a result against the definition, row by row
-  info        say what is in a problem or result file
-
-  kronattn COMMAND --help     the options of a command
-  kronattn --version          version, commit and build
-
-Exit codes: 0 done and the promise kept; 1 the run or a file failed; 2 the command line makes no sense;
-3 verify found an error above the promise or above the bound.
-)";
+/// What the program itself is asked: --help or --version.
+void answer(const std::string& question, bool print) {
+  if (!print) return;
+  if (question == "--help")
+    std::cout << overview_page(command_lines());
+  else
+    std::cout << "kronattn " << version << " (commit " << commit << ", " << build << ")\n";
+}
 
 ExitCode dispatch(const Session& session, const std::vector<std::string>& arguments) {
-  const std::map<std::string, ExitCode (*)(const Session&, const std::vector<std::string>&)> commands = {
-      {"generate", run_generate},
-      {"plan", run_plan},
-      {"solve", run_solve},
-      {"verify", run_verify},
-      {"info", run_info}};
-  if (arguments.empty())
-    throw UsageError("need a command: generate, plan, solve, verify or info; see kronattn --help");
+  const char* const need = "need a command: generate, plan, solve, verify or info; see kronattn --help";
+  if (arguments.empty()) throw UsageError(need);
   const std::string& first = arguments.front();
   if (first == "--help" || first == "--version") {
     if (arguments.size() > 1) throw UsageError(first + " takes no arguments; found " + arguments[1]);
-    if (session.comm.root()) {
-      if (first == "--help")
-        std::cout << overview;
-      else
-        std::cout << "kronattn " << version << " (commit " << commit << ", " << build << ")\n";
-    }
+    answer(first, session.comm.root());
     return done;
   }
-  const auto command = commands.find(first);
-  if (command == commands.end())
-    throw UsageError("there is no command " + first + "; need generate, plan, solve, verify or info");
-  return command->second(session, {arguments.begin() + 1, arguments.end()});
+  for (const Command& command : commands) {
+    CommandLine line = command.line();
+    if (line.about().name != first) continue;
+    if (line.parse({arguments.begin() + 1, arguments.end()})) return command.run(session, line);
+    if (session.comm.root()) std::cout << help_page(line);
+    return done;
+  }
+  throw UsageError("there is no command " + first + "; " + need);
 }
 
 int run(const std::vector<std::string>& arguments) {

@@ -57,20 +57,29 @@ std::string cost_summary(const Json& cost) {
 
 }  // namespace
 
-ExitCode run_plan(const Session& session, const std::vector<std::string>& arguments) {
-  const Communicator& comm = session.comm;
-  CommandLine line(
-      "plan",
-      "Says what solve would do with a problem file, or with a synthetic problem of given sizes, which is\n"
-      "not written: method, degree, rank, memory, bytes to reduce, and from which size on it pays.",
-      {"problem"},
-      "  kronattn plan problem.h5 --epsilon 1e-8\n"
-      "  kronattn plan --order 3 --rows 1000000000 --width 8 --bound 1",
-      false);
+CommandLine plan_line() {
+  CommandText text{.name = "plan",
+                   .summary = "say what solve would do, and what it would cost",
+                   .description =
+                       "Says what solve would do with a problem file, or with a synthetic problem of given "
+                       "sizes (--order to "
+                       "--seed), which is not written: method, degree, rank, memory, bytes to reduce, and "
+                       "from which size on "
+                       "it pays.",
+                   .files = {"problem"},
+                   .files_needed = false,
+                   .examples = {"kronattn plan problem.h5 --epsilon 1e-8",
+                                "kronattn plan --order 3 --rows 1000000000 --width 8 --bound 1"}};
+  text.exit_codes[failed] = "a file failed, or solve could not keep the promise in the way asked for";
+  CommandLine line(std::move(text));
   add_instance_options(line);
   add_wish_options(line);
   add_run_options(line);
-  if (!line.parse(arguments, comm.root())) return done;
+  return line;
+}
+
+ExitCode run_plan(const Session& session, const CommandLine& line) {
+  const Communicator& comm = session.comm;
   Wishes wishes = read_wishes(line);
   const std::optional<double> scale = read_scale(line);
   const int threads = comm.size() * read_threads(line, comm);

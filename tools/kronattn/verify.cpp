@@ -26,17 +26,30 @@ std::string summary(const Verification& verification) {
 
 }  // namespace
 
-ExitCode run_verify(const Session& session, const std::vector<std::string>& arguments) {
-  const Communicator& comm = session.comm;
-  CommandLine line(
-      "verify",
-      "Computes rows of a result again by the exact method and compares: with the row's error_bound and\n"
-      "with the promise. Exit code 3 if one is broken by more than the reference's own rounding.",
-      {"problem", "result"}, "  mpirun -n 2 kronattn verify problem.h5 result.h5 --rows 100");
-  line.add()("rows", po::value<std::string>(),
-             "rows of each head to check, evenly spread, or all (default: as many as a minute bears)");
+CommandLine verify_line() {
+  CommandText text{
+      .name = "verify",
+      .summary = "check a result against the definition, row by row",
+      .description =
+          "Computes rows of a result again by the exact method and compares: with the row's "
+          "error_bound, and with the promise.",
+      .files = {"problem", "result"},
+      .examples = {"kronattn verify problem.h5 result.h5",
+                   "mpirun -n 2 kronattn verify problem.h5 result.h5 --rows 100 --report verify.json"}};
+  text.exit_codes[done] = "every row that was checked keeps its bound and the promise";
+  text.exit_codes[failed] = "the run or a file failed";
+  text.exit_codes[wrong_result] =
+      "verify found an error above the promise or above its error_bound, by more than the reference's own "
+      "rounding";
+  CommandLine line(std::move(text));
+  line.add()("rows", po::value<std::string>()->value_name("N|all"),
+             "rows of each head to check, at least 1, evenly spread (default: as many as a minute bears)");
   add_run_options(line);
-  if (!line.parse(arguments, comm.root())) return done;
+  return line;
+}
+
+ExitCode run_verify(const Session& session, const CommandLine& line) {
+  const Communicator& comm = session.comm;
   std::optional<Index> wanted_rows;
   const bool all = line.given("rows") && line.text("rows") == "all";
   if (line.given("rows") && !all) {
