@@ -1,11 +1,15 @@
-"""What kronattn says of itself: help pages that a stranger can work from."""
+"""What kronattn says of itself: help pages that a stranger can work from, a manual page, completion in bash."""
 import json
+import os
+import pathlib
 import re
+import shlex
+import subprocess
 import unittest
 
 import h5py
 
-from program import ProgramTest, random_problem, run, side_by_side, write_problem
+from program import BINARY, ProgramTest, random_problem, run, side_by_side, write_problem
 
 COMMANDS = ("generate", "plan", "solve", "verify", "info")
 
@@ -123,6 +127,94 @@ class HelpTest(ProgramTest):
             self.assert_succeeded(run("plan", *problem, *given, "--report", report, ranks=None))
             found.append(json.loads(report.read_text()))
         self.assertEqual(found[0], found[1])
+
+
+def printed(*arguments):
+    """What one process prints that no mpirun started."""
+    return subprocess.run([BINARY, *arguments], capture_output=True, text=True, check=True).stdout
+
+
+class ManualTest(ProgramTest):
+    def rendered(self, *options):
+        """The page as a reader sees it, and what groff had to say about it."""
+        page = subprocess.run(["groff", "-man", "-ww", *options], input=printed("--man"), capture_output=True, text=True,
+                              check=True)
+        return page.stdout, page.stderr
+
+    def test_it_is_sound_roff(self):
+        self.assertEqual(self.rendered("-Tutf8", "-z"), ("", ""))
+
+    def test_it_says_all_that_the_help_pages_say(self):
+        manual, _ = self.rendered("-Tascii", "-P-cbou")
+        self.assertRegex(manual, r"(?m)^ +kronattn - \w+")
+        words = " ".join(manual.split())
+        for command in COMMANDS:
+            page = help_page(command)
+            said = [page.splitlines()[0]] + [line.strip() for line in sections(page)["Examples"].splitlines()]
+            for name, (argument, text) in options(page).items():
+                said.append(f"--{name} {argument} {text}" if argument else f"--{name} {text}")
+            for text in said:
+                self.assertIn(" ".join(text.split()), words)
+
+    def test_pages_do_not_need_mpi(self):
+        no_mpi = dict(os.environ, OMPI_MCA_pml="none_such")
+        for page, works in (("--man", True), ("--completion bash", True), ("solve --help", False)):
+            outcome = subprocess.run([BINARY, *page.split()], capture_output=True, text=True, env=no_mpi)
+            self.assertEqual(outcome.returncode == 0, works, page)
+
+    def test_ranks_print_one_page(self):
+        for question in (("--man",), ("--completion", "bash")):
+            outcome = run(*question, ranks=2)
+            self.assert_succeeded(outcome)
+            self.assertEqual(outcome.stdout, printed(*question))
+
+    def test_questions_that_make_no_sense(self):
+        for question, pattern in ((("--man", "solve"), "solve"), (("--completion",), "bash"), (("--completion", "tcsh"), "bash")):
+            self.assert_failed(run(*question, ranks=2), 2, pattern)
+
+    def test_the_build_makes_pages_and_installs_them(self):
+        build = pathlib.Path(BINARY).parent
+        subprocess.run(["cmake", "--install", build, "--prefix", self.folder], check=True, stdout=subprocess.DEVNULL)
+        self.assertEqual((self.folder / "share/man/man1/kronattn.1").read_text(), printed("--man"))
+        self.assertEqual((self.folder / "share/bash-completion/completions/kronattn").read_text(),
+                         printed("--completion", "bash"))
+
+
+class CompletionTest(ProgramTest):
+    def complete(self, *words):
+        """What bash offers for the last word."""
+        script = self.folder / "completion"
+        script.write_text(printed("--completion", "bash"))
+        line = " ".join(shlex.quote(word) for word in ("kronattn",) + words)
+        shell = (f"source {shlex.quote(str(script))}; complete -p kronattn >/dev/null || exit 1\n"
+                 f"COMP_WORDS=({line}); COMP_CWORD={len(words)}; _kronattn; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
+        outcome = subprocess.run(["bash", "-uc", shell], capture_output=True, text=True)
+        self.assertEqual((outcome.returncode, outcome.stderr), (0, ""))
+        return outcome.stdout.split()
+
+    def test_commands(self):
+        self.assertEqual(self.complete("s"), ["solve"])
+        self.assertEqual([word for word in self.complete("") if word[0] != "-"], list(COMMANDS))
+        self.assertEqual(self.complete("--v"), ["--version"])
+        self.assertEqual(self.complete("--completion", ""), ["bash"])
+
+    def test_options_are_those_of_the_help_page(self):
+        for command in COMMANDS:
+            names = ["--" + name for name in options(help_page(command))]
+            self.assertEqual(self.complete(command, "-"), names)
+        self.assertEqual(self.complete("solve", "problem.h5", "--ou"), ["--output", "--output-precision"])
+        self.assertEqual(self.complete("info", "--order"), [])
+
+    def test_choices_of_an_option(self):
+        self.assertEqual(self.complete("solve", "p.h5", "--method", ""), ["auto", "polynomial", "exact"])
+        self.assertEqual(self.complete("solve", "p.h5", "--method", "e"), ["exact"])
+        self.assertEqual(self.complete("solve", "p.h5", "--method", "="), ["auto", "polynomial", "exact"])
+        self.assertEqual(self.complete("solve", "p.h5", "--method", "=", "p"), ["polynomial"])
+        self.assertEqual(self.complete("verify", "p.h5", "r.h5", "--rows", "a"), ["all"])
+
+    def test_files_are_left_to_bash(self):
+        for words in (("solve", ""), ("solve", "-o", ""), ("solve", "--report", "-"), ("solve", "--epsilon", "")):
+            self.assertEqual(self.complete(*words), [])
 
 
 if __name__ == "__main__":

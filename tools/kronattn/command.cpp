@@ -1,6 +1,7 @@
 #include "command.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <sstream>
 
 namespace kronattn {
@@ -35,6 +36,22 @@ std::vector<std::string> OptionText::choices() const {
     if (std::none_of(word.begin(), word.end(), [](char c) { return c >= 'A' && c <= 'Z'; }))
       words.push_back(word);
   return words;
+}
+
+std::string OptionText::meaning() const {
+  std::string text = description;
+  if (!preset.empty()) text.append(" (default: ").append(preset).append(")");
+  return text;
+}
+
+std::string CommandText::synopsis() const {
+  std::string text = "kronattn " + name;
+  for (const std::string& file : files) {
+    text.append(files_needed ? " " : " [");
+    for (char c : file) text += static_cast<char>(std::toupper(c));
+    text.append(many_files && file == files.back() ? "..." : "").append(files_needed ? "" : "]");
+  }
+  return text + " [options]";
 }
 
 CommandLine::CommandLine(CommandText text) : text_(std::move(text)) {

@@ -43,6 +43,9 @@ struct CommandText {
       {done, "done"},
       {failed, "the run or a file failed; no new file stands under the name of an output"},
       {usage, "the command line makes no sense"}};
+
+  /// "kronattn verify PROBLEM RESULT [options]"
+  std::string synopsis() const;
 };
 
 /// An option as pages show it.
@@ -55,6 +58,10 @@ struct OptionText {
 
   /// The words that may be given: of the argument's alternatives those in small letters.
   std::vector<std::string> choices() const;
+  /// The argument is a file's name.
+  bool takes_file() const { return argument == "FILE"; }
+  /// The description with the default.
+  std::string meaning() const;
 };
 
 /// The options of one subcommand, and what was given.

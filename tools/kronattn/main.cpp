@@ -28,22 +28,31 @@ std::vector<CommandLine> command_lines() {
   return lines;
 }
 
-/// What the program itself is asked: --help or --version.
-void answer(const std::string& question, bool print) {
-  if (!print) return;
-  if (question == "--help")
-    std::cout << overview_page(command_lines());
-  else
-    std::cout << "kronattn " << version << " (commit " << commit << ", " << build << ")\n";
+bool about_program(const std::string& first) {
+  return first == "--help" || first == "--version" || first == "--man" || first == "--completion";
+}
+
+/// The answer to what the program itself is asked.
+std::string answer(const std::vector<std::string>& question) {
+  const std::string& first = question.front();
+  if (first == "--completion") {
+    if (question.size() != 2 || question[1] != "bash") throw UsageError("--completion takes one word, bash");
+    return bash_completion(command_lines());
+  }
+  if (question.size() > 1) throw UsageError(first + " takes no arguments; found " + question[1]);
+  return first == "--help" ? overview_page(command_lines())
+         : first == "--man"
+             ? manual_page(command_lines(), version)
+             : std::string("kronattn ") + version + " (commit " + commit + ", " + build + ")\n";
 }
 
 ExitCode dispatch(const Session& session, const std::vector<std::string>& arguments) {
   const char* const need = "need a command: generate, plan, solve, verify or info; see kronattn --help";
   if (arguments.empty()) throw UsageError(need);
   const std::string& first = arguments.front();
-  if (first == "--help" || first == "--version") {
-    if (arguments.size() > 1) throw UsageError(first + " takes no arguments; found " + arguments[1]);
-    answer(first, session.comm.root());
+  if (about_program(first)) {
+    const std::string text = answer(arguments);
+    if (session.comm.root()) std::cout << text;
     return done;
   }
   for (const Command& command : commands) {
@@ -90,7 +99,22 @@ namespace {
 
 }  // namespace
 
+/// Pages of a process that no mpirun has started are printed without MPI: a build makes files of them, where
+/// MPI need not run.
+bool answered_alone(const std::vector<std::string>& arguments) {
+  if (arguments.empty() || !kronattn::about_program(arguments[0])) return false;
+  for (const char* rank : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
+    if (std::getenv(rank) != nullptr) return false;
+  try {
+    std::cout << kronattn::answer(arguments) << std::flush;
+  } catch (const kronattn::UsageError&) {
+    return false;  // said later, in the same way as all failures
+  }
+  return true;
+}
+
 int main(int count, char** arguments) {
+  if (answered_alone({arguments + 1, arguments + count})) return kronattn::done;
   int provided = 0;
   MPI_Init_thread(&count, &arguments, MPI_THREAD_FUNNELED, &provided);
   kronattn::h5::silence();
