@@ -27,6 +27,13 @@ void inspect(const Problem& problem, Part part, Index head, Range rows, const Ma
   content.add(part, head, rows, data);
 }
 
+/// This rank's rows of the queries and of all modes.
+Index my_rows(const Communicator& comm, const ProblemShape& shape) {
+  Index rows = share_of_rows(shape.queries, key_tile_rows, comm.size(), comm.rank()).size();
+  for (Index keys : shape.keys) rows += share_of_rows(keys, key_tile_rows, comm.size(), comm.rank()).size();
+  return shape.heads * rows;
+}
+
 /// Collective.
 void merge(const Communicator& comm, ModeMeasurement& mode) {
   mode.rows = comm.sum(std::int64_t{mode.rows});
@@ -62,7 +69,8 @@ std::vector<Range> my_blocks(const Communicator& comm, Index rows, Index columns
   return blocks;
 }
 
-ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, PhaseSeconds& seconds) {
+ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, PhaseSeconds& seconds,
+                                   Progress& progress) {
   const ProblemShape& shape = problem.shape();
   ProblemMeasurement measurement;
   measurement.heads.resize(static_cast<std::size_t>(shape.heads));
@@ -72,6 +80,7 @@ ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, P
     return problem.read(part, head, rows);
   };
 
+  progress.begin("measure", my_rows(comm, shape));
   comm.together([&] {
     for (Index head = 0; head < shape.heads; ++head)
       for (Index m = 0; m < shape.modes(); ++m) {
@@ -84,6 +93,7 @@ ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, P
           inspect(problem, keys, head, rows, key_rows, content);
           inspect(problem, values, head, rows, value_rows, content);
           mode.absorb(key_rows, value_rows, shape.order());
+          progress.advance(rows.size());
         }
         measurement.heads[static_cast<std::size_t>(head)].modes.push_back(std::move(mode));
       }
@@ -101,6 +111,7 @@ ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, P
         const Timed timed(seconds.measure);
         inspect(problem, {Part::queries}, head, rows, query_rows, content);
         measured.queries.absorb(query_rows, bounds, shape.order());
+        progress.advance(rows.size());
       }
     }
   });

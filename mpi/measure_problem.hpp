@@ -6,6 +6,7 @@
 #include "content.hpp"
 #include "measure.hpp"
 #include "problem.hpp"
+#include "progress.hpp"
 
 namespace kronattn {
 
@@ -25,6 +26,7 @@ std::vector<Range> my_blocks(const Communicator& comm, Index rows, Index columns
 
 /// Collective. Throws AgreedFailure on entries that are not finite. Cost: O(d) a row; moves O(d + d_v)
 /// numbers a mode.
-ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, PhaseSeconds& seconds);
+ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, PhaseSeconds& seconds,
+                                   Progress& progress = Progress::unseen());
 
 }  // namespace kronattn

@@ -69,8 +69,12 @@ HeadSums::HeadSums(const ProblemShape& shape, const Plan& plan)
 }
 
 void aggregate_head(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
-                    HeadSums& sums, SolveOutcome& outcome) {
+                    HeadSums& sums, SolveOutcome& outcome, Progress& progress) {
   const ProblemShape& shape = problem.shape();
+  Index my_rows = 0;
+  for (Index rows : shape.keys)
+    my_rows += share_of_rows(rows, key_tile_rows, comm.size(), comm.rank()).size();
+  progress.begin("aggregate", my_rows);
   for (Index m = 0; m < shape.modes(); ++m) {
     const auto mode = static_cast<std::size_t>(m);
     for (Range rows : my_blocks(comm, shape.keys[mode], shape.width + shape.value_width, key_tile_rows)) {
@@ -78,6 +82,7 @@ void aggregate_head(const Communicator& comm, Problem& problem, Index head, cons
       const Matrix values = read_again(problem, {Part::values, m}, head, rows, outcome);
       const Timed timed(outcome.seconds.aggregate);
       sums.modes[mode].absorb(sums.monomials, keys, values, coordinates.keys[mode], coordinates.values[mode]);
+      progress.advance(rows.size());
     }
   }
 }
@@ -89,8 +94,9 @@ void sum_over_ranks(const Communicator& comm, HeadSums& sums, PhaseSeconds& seco
 
 void evaluate_head(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
                    const Plan& plan, const HeadSums& sums, Precision output_precision, const RowSink& sink,
-                   SolveOutcome& outcome) {
+                   SolveOutcome& outcome, Progress& progress) {
   const ProblemShape& shape = problem.shape();
+  progress.begin("evaluate", share_of_rows(shape.queries, query_tile_rows, comm.size(), comm.rank()).size());
   PhaseSeconds& seconds = outcome.seconds;
   std::optional<PolynomialCertificate> certificate;
   Matrix combined;
@@ -113,12 +119,13 @@ void evaluate_head(const Communicator& comm, Problem& problem, Index head, const
       outputs = evaluate_queries(sums.monomials, combined, coordinates, *certificate, queries);
     }
     deliver(sink, head, rows, outputs, outcome);
+    progress.advance(rows.size());
   }
 }
 
 void solve_head_exactly(const Communicator& comm, Problem& problem, Index head,
                         const Coordinates& coordinates, Precision output_precision, const RowSink& sink,
-                        SolveOutcome& outcome) {
+                        SolveOutcome& outcome, Progress& progress) {
   const ProblemShape& shape = problem.shape();
   PhaseSeconds& seconds = outcome.seconds;
   const Index tile_rows = exact_query_tile_rows(shape.order());
@@ -127,6 +134,7 @@ void solve_head_exactly(const Communicator& comm, Problem& problem, Index head,
   KeyTiles tiles(comm, problem, head, coordinates, seconds, outcome.content);
   const Index passes =
       static_cast<Index>(comm.max(static_cast<double>(tile_count(mine.size(), exact_rows_in_flight))));
+  progress.begin("exact", mine.size(), static_cast<double>(passes) * tiles.tuples());
   for (Index pass = 0; pass < passes; ++pass) {
     const Range rows{std::min(mine.end, mine.begin + pass * exact_rows_in_flight),
                      std::min(mine.end, mine.begin + (pass + 1) * exact_rows_in_flight)};
@@ -137,7 +145,7 @@ void solve_head_exactly(const Communicator& comm, Problem& problem, Index head,
       const double read_before = seconds.read;
       const Stopwatch watch;
       ExactAttention attention(shape, coordinates, queries, tile_rows);
-      absorb_all(tiles, shape.modes(), attention);
+      absorb_all(tiles, shape.modes(), attention, progress);
       outputs = attention.finish(certificate);
       seconds.evaluate += watch.seconds() - (seconds.read - read_before);
     }
@@ -149,7 +157,7 @@ void solve_head_exactly(const Communicator& comm, Problem& problem, Index head,
 
 SolveOutcome solve(const Communicator& comm, Problem& problem, const ProblemMeasurement& measurement,
                    const Wishes& wishes, const std::function<RowSink(const std::vector<Plan>&)>& make_sink,
-                   PhaseSeconds seconds) {
+                   PhaseSeconds seconds, Progress& progress) {
   const ProblemShape& shape = problem.shape();
   SolveOutcome outcome;
   outcome.seconds = seconds;
@@ -160,21 +168,25 @@ SolveOutcome solve(const Communicator& comm, Problem& problem, const ProblemMeas
   for (Index head = 0; head < shape.heads; ++head) {
     const Plan& plan = outcome.plans[static_cast<std::size_t>(head)];
     const Coordinates coordinates(measurement.heads[static_cast<std::size_t>(head)], shape);
+    progress.at_head(head, shape.heads);
     if (plan.method == Method::exact) {
-      solve_head_exactly(comm, problem, head, coordinates, wishes.output_precision, sink, outcome);
+      solve_head_exactly(comm, problem, head, coordinates, wishes.output_precision, sink, outcome, progress);
       continue;
     }
     std::optional<HeadSums> sums;
     comm.together([&] {
       sums.emplace(shape, plan);
-      aggregate_head(comm, problem, head, coordinates, *sums, outcome);
+      aggregate_head(comm, problem, head, coordinates, *sums, outcome, progress);
     });
+    progress.begin("reduce", 0);
     sum_over_ranks(comm, *sums, outcome.seconds);
     comm.together([&] {
-      evaluate_head(comm, problem, head, coordinates, plan, *sums, wishes.output_precision, sink, outcome);
+      evaluate_head(comm, problem, head, coordinates, plan, *sums, wishes.output_precision, sink, outcome,
+                    progress);
     });
   }
 
+  progress.at_head(0, 1);
   if (outcome.content.over_ranks(comm) != measurement.content)
     throw AgreedFailure(problem.name() + " changed while it was being solved; the work is void");
   outcome.largest_error_bound = comm.max(outcome.largest_error_bound);

@@ -16,6 +16,7 @@
 #include "measure_problem.hpp"
 #include "plan.hpp"
 #include "problem.hpp"
+#include "progress.hpp"
 
 namespace kronattn {
 
@@ -47,7 +48,7 @@ struct HeadSums {
 /// Collective in its failures. Needs: measurement and plan. Leaves: this rank's share of the key sums,
 /// unreduced.
 void aggregate_head(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
-                    HeadSums& sums, SolveOutcome& outcome);
+                    HeadSums& sums, SolveOutcome& outcome, Progress& progress);
 
 /// Collective: one allreduce of 2 r (d_v + 1) integers a mode. Leaves: the sums over all ranks, on all ranks.
 void sum_over_ranks(const Communicator& comm, HeadSums& sums, PhaseSeconds& seconds);
@@ -55,17 +56,17 @@ void sum_over_ranks(const Communicator& comm, HeadSums& sums, PhaseSeconds& seco
 /// Collective in its failures. Needs: the sums over all ranks. Leaves: this rank's rows in `sink`.
 void evaluate_head(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
                    const Plan& plan, const HeadSums& sums, Precision output_precision, const RowSink& sink,
-                   SolveOutcome& outcome);
+                   SolveOutcome& outcome, Progress& progress);
 
 /// Collective. The exact method for one head. Needs: measurement and plan. Leaves: this rank's rows in
 /// `sink`.
 void solve_head_exactly(const Communicator& comm, Problem& problem, Index head,
                         const Coordinates& coordinates, Precision output_precision, const RowSink& sink,
-                        SolveOutcome& outcome);
+                        SolveOutcome& outcome, Progress& progress);
 
 /// Collective: all steps after the measurement. Throws AgreedFailure if the promise is broken.
 SolveOutcome solve(const Communicator& comm, Problem& problem, const ProblemMeasurement& measurement,
                    const Wishes& wishes, const std::function<RowSink(const std::vector<Plan>&)>& make_sink,
-                   PhaseSeconds seconds);
+                   PhaseSeconds seconds, Progress& progress = Progress::unseen());
 
 }  // namespace kronattn

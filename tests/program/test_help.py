@@ -108,7 +108,8 @@ class HelpTest(ProgramTest):
     def test_the_defaults_of_generate_are_what_the_page_says(self):
         sizes = ("--rows", 20, "--width", 3)
         defaults = self.defaults("generate")
-        self.assertEqual(defaults[::2], ["--order", "--bound", "--distribution", "--values", "--seed", "--precision"])
+        self.assertEqual(defaults[::2], ["--order", "--bound", "--distribution", "--values", "--seed", "--precision",
+                                          "--log-level"])
         for name, options_given in (("plain", ()), ("given", defaults)):
             self.assert_succeeded(run("generate", *sizes, "-o", self.folder / name, *options_given, ranks=None))
         with h5py.File(self.folder / "plain") as plain, h5py.File(self.folder / "given") as given:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <iostream>
 #include <sstream>
 
 namespace kronattn {
@@ -110,6 +111,11 @@ std::size_t CommandLine::choice(const std::string& name) const {
 
 Precision CommandLine::precision(const std::string& name) const {
   return choice(name) == 0 ? Precision::double_precision : Precision::single_precision;
+}
+
+void Session::print(const std::string& text) const {
+  progress.end();  // the live line makes room
+  if (comm.root() && level >= LogLevel::info) std::cout << text << std::flush;
 }
 
 }  // namespace kronattn

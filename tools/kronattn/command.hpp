@@ -11,6 +11,7 @@
 #include "certificate.hpp"
 #include "clock.hpp"
 #include "communicator.hpp"
+#include "progress_display.hpp"
 #include "report.hpp"
 
 namespace kronattn {
@@ -108,6 +109,11 @@ class CommandLine {
 struct Session {
   const Communicator& comm;
   Stopwatch since_init;
+  LogLevel level;
+  Progress& progress;
+
+  /// Prints what a run has to say on stdout, on rank 0.
+  void print(const std::string& text) const;
 };
 
 /// A subcommand: its options, and what is done once they are read.

@@ -1,7 +1,6 @@
 // kronattn info: what is in a problem or result file.
 
 #include <cmath>
-#include <iostream>
 #include <sstream>
 
 #include "measure_problem.hpp"
@@ -23,10 +22,10 @@ std::string shape_text(const Json& shape) {
 }
 
 /// Collective. Shapes, types, scale and largest entries of a problem.
-Json problem_info(const Communicator& comm, const std::string& path) {
+Json problem_info(const Communicator& comm, const std::string& path, Progress& progress) {
   ProblemFile problem(comm, path, std::nullopt);
   PhaseSeconds seconds;
-  const ProblemMeasurement measurement = measure_problem(comm, problem, seconds);
+  const ProblemMeasurement measurement = measure_problem(comm, problem, seconds, progress);
   const ProblemDescription& description = problem.description();
   const ProblemShape& shape = problem.shape();
   Json datasets = Json::array();
@@ -114,8 +113,8 @@ CommandLine info_line() {
   text.exit_codes[failed] = "a file failed, or is neither a problem nor a result";
   CommandLine line(std::move(text));
   line.add()("report", po::value<std::string>()->value_name("FILE"),
-             "write a JSON report to this file: a list with an entry a file; replaces what is there")  //
-      ("quiet", po::bool_switch(), "print nothing");
+             "write a JSON report to this file: a list with an entry a file; replaces what is there");
+  add_log_options(line);
   return line;
 }
 
@@ -133,9 +132,9 @@ ExitCode run_info(const Session& session, const CommandLine& line) {
       comm.together([&] { text = comm.root() ? result_info(path).dump() : ""; });
       info = Json::parse(comm.broadcast(text, 0));
     } else {
-      info = problem_info(comm, path);
+      info = problem_info(comm, path, session.progress);
     }
-    if (comm.root() && !line.flag("quiet")) std::cout << describe(info);
+    session.print(describe(info));
     all.push_back(std::move(info));
   }
   if (line.given("report")) write_text(comm, line.text("report"), all.dump(2) + "\n");

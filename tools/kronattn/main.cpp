@@ -1,6 +1,7 @@
 // kronattn: attention and tensor attention of any order, with a proven error on every row, over MPI.
 
 #include <mpi.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -10,6 +11,7 @@
 #include "command.hpp"
 #include "h5.hpp"
 #include "pages.hpp"
+#include "shared_options.hpp"
 #include "version.hpp"
 
 namespace kronattn {
@@ -46,20 +48,36 @@ std::string answer(const std::vector<std::string>& question) {
              : std::string("kronattn ") + version + " (commit " + commit + ", " + build + ")\n";
 }
 
-ExitCode dispatch(const Session& session, const std::vector<std::string>& arguments) {
+/// Runs a command whose options are read.
+ExitCode run_command(const Command& command, const CommandLine& line, const Communicator& comm,
+                     const Stopwatch& since_init) {
+  const LogLevel level = read_log_level(line);
+  ProgressDisplay display(std::cerr, isatty(STDERR_FILENO) != 0, level, comm.size());
+  Progress progress;
+  if (comm.root() && level >= LogLevel::info)
+    progress = Progress([&](const ProgressState& state) { display.show(state); },
+                        [&] { return since_init.seconds(); });
+  const ExitCode code = command.run({comm, since_init, level, progress}, line);
+  progress.end();
+  return code;
+}
+
+ExitCode dispatch(const Communicator& comm, const Stopwatch& since_init,
+                  const std::vector<std::string>& arguments) {
   const char* const need = "need a command: generate, plan, solve, verify or info; see kronattn --help";
   if (arguments.empty()) throw UsageError(need);
   const std::string& first = arguments.front();
   if (about_program(first)) {
     const std::string text = answer(arguments);
-    if (session.comm.root()) std::cout << text;
+    if (comm.root()) std::cout << text;
     return done;
   }
   for (const Command& command : commands) {
     CommandLine line = command.line();
     if (line.about().name != first) continue;
-    if (line.parse({arguments.begin() + 1, arguments.end()})) return command.run(session, line);
-    if (session.comm.root()) std::cout << help_page(line);
+    if (line.parse({arguments.begin() + 1, arguments.end()}))
+      return run_command(command, line, comm, since_init);
+    if (comm.root()) std::cout << help_page(line);
     return done;
   }
   throw UsageError("there is no command " + first + "; " + need);
@@ -69,7 +87,7 @@ int run(const std::vector<std::string>& arguments) {
   const Stopwatch since_init;
   const Communicator comm;
   try {
-    return dispatch({comm, since_init}, arguments);
+    return dispatch(comm, since_init, arguments);
   } catch (const AgreedFailure& error) {
     if (comm.root()) std::cerr << "kronattn: " + std::string(error.what()) + "\n";
     return error.exit_code();

@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <cstdio>
-#include <iostream>
 #include <memory>
 
 #include "output_file.hpp"
@@ -30,12 +29,12 @@ double paying_rows(const ProblemShape& shape, double rank) {
   return std::ceil(std::pow(ratio, 1.0 / static_cast<double>(shape.modes())));
 }
 
-ProblemMeasurement measure_sample(const Communicator& comm, Instance instance) {
+ProblemMeasurement measure_sample(const Communicator& comm, Instance instance, Progress& progress) {
   instance.shape.queries = std::min(instance.shape.queries, sampled_rows);
   for (Index& rows : instance.shape.keys) rows = std::min(rows, sampled_rows);
   GeneratedProblem sample(instance);
   PhaseSeconds seconds;
-  return measure_problem(comm, sample, seconds);
+  return measure_problem(comm, sample, seconds, progress);
 }
 
 std::string cost_summary(const Json& cost) {
@@ -75,6 +74,7 @@ CommandLine plan_line() {
   add_instance_options(line);
   add_wish_options(line);
   add_run_options(line);
+  add_log_options(line);
   return line;
 }
 
@@ -100,13 +100,13 @@ ExitCode run_plan(const Session& session, const CommandLine& line) {
   if (from_file) {
     ProblemFile problem(comm, line.file("problem"), scale);
     PhaseSeconds seconds;
-    measurement = measure_problem(comm, problem, seconds);
+    measurement = measure_problem(comm, problem, seconds, session.progress);
     shape = problem.shape();
     precision = problem.precision();
   } else {
     Instance instance = read_instance(line);
     instance.shape.scale = scale.value_or(instance.shape.scale);
-    measurement = measure_sample(comm, instance);
+    measurement = measure_sample(comm, instance, session.progress);
     shape = instance.shape;
   }
   wishes.output_precision = read_output_precision(line, precision);
@@ -129,7 +129,7 @@ ExitCode run_plan(const Session& session, const CommandLine& line) {
                                           static_cast<double>(shape.value_width + 1)},
                     {"polynomial_pays_from_rows", rank > 0 ? Json(paying_rows(shape, rank)) : Json(nullptr)}};
   if (line.given("report")) write_text(comm, line.text("report"), report.dump(2) + "\n");
-  if (comm.root() && !line.flag("quiet")) std::cout << plan_summary(report) << cost_summary(report["cost"]);
+  session.print(plan_summary(report) + cost_summary(report["cost"]));
   return done;
 }
 

@@ -153,8 +153,7 @@ void add_run_options(CommandLine& line) {
       "threads per rank, 1 to 1024; no result depends on it (default: OMP_NUM_THREADS, else this rank's "
       "share of the cores)")  //
       ("report", po::value<std::string>()->value_name("FILE"),
-       "write the JSON report to this file; replaces what is there")  //
-      ("quiet", po::bool_switch(), "no summary");
+       "write the JSON report to this file; replaces what is there");
 }
 
 int read_threads(const CommandLine& line, const Communicator& comm) {
@@ -175,6 +174,20 @@ int read_threads(const CommandLine& line, const Communicator& comm) {
   threads = static_cast<int>(comm.min(threads));
   omp_set_num_threads(threads);
   return threads;
+}
+
+void add_log_options(CommandLine& line) {
+  line.add()(
+      "log-level", po::value<std::string>()->default_value("info")->value_name("quiet|warning|info|debug"),
+      "quiet: nothing is printed unless the run fails; warning: notes on what was given in vain; info: "
+      "also a summary, and progress on stderr, live on a terminal, else every 30 seconds; debug: also the "
+      "seconds of each step")  //
+      ("quiet", po::bool_switch(), "the same as --log-level quiet, which it beats");
+}
+
+LogLevel read_log_level(const CommandLine& line) {
+  const auto level = static_cast<LogLevel>(line.choice("log-level"));
+  return line.flag("quiet") ? LogLevel::quiet : level;
 }
 
 }  // namespace kronattn

@@ -18,10 +18,14 @@ std::optional<double> read_scale(const CommandLine& line);
 /// `stored`: the precision of the problem, which the output has unless an option says otherwise.
 Precision read_output_precision(const CommandLine& line, Precision stored);
 
-/// --threads, --report and --quiet.
+/// --threads and --report.
 void add_run_options(CommandLine& line);
 /// Sets the threads of this rank and says how many they are: --threads, else OMP_NUM_THREADS, else this
 /// rank's share of the cores it may run on. Collective.
 int read_threads(const CommandLine& line, const Communicator& comm);
+
+/// --quiet and --log-level, which all subcommands have.
+void add_log_options(CommandLine& line);
+LogLevel read_log_level(const CommandLine& line);
 
 }  // namespace kronattn

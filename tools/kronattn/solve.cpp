@@ -2,7 +2,6 @@
 
 #include "solve.hpp"
 
-#include <iostream>
 #include <memory>
 
 #include "output_file.hpp"
@@ -30,6 +29,7 @@ CommandLine solve_line() {
       ("overwrite", po::bool_switch(), "replace the result if it exists");
   add_wish_options(line);
   add_run_options(line);
+  add_log_options(line);
   return line;
 }
 
@@ -48,7 +48,7 @@ ExitCode run_solve(const Session& session, const CommandLine& line) {
   ProblemFile problem(comm, problem_path, scale);
   wishes.output_precision = read_output_precision(line, problem.precision());
   PhaseSeconds seconds;
-  const ProblemMeasurement measurement = measure_problem(comm, problem, seconds);
+  const ProblemMeasurement measurement = measure_problem(comm, problem, seconds, session.progress);
   std::unique_ptr<ResultWriter> result;
   SolveOutcome outcome = solve(
       comm, problem, measurement, wishes,
@@ -57,8 +57,9 @@ ExitCode run_solve(const Session& session, const CommandLine& line) {
                                                 line.flag("overwrite"));
         return [&](Index head, Range rows, const RowOutputs& outputs) { result->write(head, rows, outputs); };
       },
-      seconds);
+      seconds, session.progress);
   {
+    session.progress.begin("check what is written", 0);
     const Timed timed(outcome.seconds.write);
     result->check_written();
   }
@@ -67,7 +68,7 @@ ExitCode run_solve(const Session& session, const CommandLine& line) {
   const Json report = solve_report(comm, problem, measurement, wishes, outcome, facts);
   result->commit(report, measurement.fingerprint());
   if (line.given("report")) write_text(comm, line.text("report"), report.dump(2) + "\n");
-  if (comm.root() && !line.flag("quiet")) std::cout << summary(report);
+  session.print(summary(report));
   return done;
 }
 

@@ -2,7 +2,7 @@
 
 #include "verify.hpp"
 
-#include <iostream>
+#include <cstdio>
 
 #include "output_file.hpp"
 #include "shared_options.hpp"
@@ -45,6 +45,7 @@ CommandLine verify_line() {
   line.add()("rows", po::value<std::string>()->value_name("N|all"),
              "rows of each head to check, at least 1, evenly spread (default: as many as a minute bears)");
   add_run_options(line);
+  add_log_options(line);
   return line;
 }
 
@@ -71,7 +72,7 @@ ExitCode run_verify(const Session& session, const CommandLine& line) {
   ProblemFile problem(comm, problem_path, scale);
   const ResultFile result(comm, result_path, problem.description());
   PhaseSeconds seconds;
-  const ProblemMeasurement measurement = measure_problem(comm, problem, seconds);
+  const ProblemMeasurement measurement = measure_problem(comm, problem, seconds, session.progress);
   if (measurement.fingerprint() != result.fingerprint())
     throw AgreedFailure(result_path + " is the result of another problem than " + problem_path);
 
@@ -79,9 +80,9 @@ ExitCode run_verify(const Session& session, const CommandLine& line) {
   const Index rows = all           ? shape.queries
                      : wanted_rows ? *wanted_rows
                                    : affordable_rows(shape, static_cast<double>(comm.size()) * threads);
-  const Verification verification = verify(comm, problem, measurement, result, rows);
+  const Verification verification = verify(comm, problem, measurement, result, rows, session.progress);
   if (line.given("report")) write_text(comm, line.text("report"), verify_report(verification).dump(2) + "\n");
-  if (comm.root() && !line.flag("quiet")) std::cout << summary(verification);
+  session.print(summary(verification));
   char worst[160];
   std::snprintf(
       worst, sizeof worst, "the largest error is %.3g, %.3g of its bound, that of a log normalizer %.3g",
@@ -90,7 +91,7 @@ ExitCode run_verify(const Session& session, const CommandLine& line) {
     throw WrongResult(result_path + ": an error is above its error_bound; " + worst);
   if (!verification.within_epsilon)
     throw WrongResult(result_path + ": an error is above the promise; " + worst);
-  if (comm.root() && !line.flag("quiet")) std::cout << "verdict    every bound and the promise hold\n";
+  session.print("verdict    every bound and the promise hold\n");
   return done;
 }
 
