@@ -131,5 +131,36 @@ class ProgressTest(ProgramTest):
                 self.assertEqual(outcome.stdout == "", level == "quiet" or command == "generate", command)
 
 
+class NotesTest(ProgramTest):
+    """Options that a run had no use for are named, once, and only they."""
+
+    def notes(self, *arguments):
+        outcome = run(*arguments, ranks=2)
+        self.assert_succeeded(outcome)
+        return outcome.stderr.splitlines()
+
+    def test_more_rows_to_verify_than_there_are(self):
+        problem, result = self.folder / "problem.h5", self.folder / "result.h5"
+        write_problem(problem, *random_problem(2, 30, 20, 3))
+        self.assert_succeeded(run("solve", problem, "-o", result, ranks=None))
+        verify = ("verify", problem, result, "--rows")
+        self.assertEqual(self.notes(*verify, 31), ["note: --rows was given but not used in this run (each head has 30 "
+                                                   "rows, all are checked)"])
+        for rows in (30, "all"):
+            self.assertEqual(self.notes(*verify, rows), [])
+        self.assertEqual(self.notes(*verify, 31, "--quiet"), [])
+        self.assertEqual(len(self.notes(*verify, 31, "--log-level", "warning")), 1)
+
+    def test_a_method_without_queries(self):
+        problem, result = self.folder / "problem.h5", self.folder / "result.h5"
+        write_problem(problem, *random_problem(2, 0, 20, 3))
+        solve = ("solve", problem, "-o", result, "--overwrite", "--epsilon", "1e-3")
+        reason = "was given but not used in this run (there are no queries)"
+        self.assertEqual(self.notes(*solve, "--degree", 3, "--method", "polynomial"),
+                         [f"note: --method {reason}", f"note: --degree {reason}"])
+        self.assertEqual(self.notes("plan", problem, "--degree", 3), [f"note: --degree {reason}"])
+        self.assertEqual(self.notes(*solve), [])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -91,10 +91,10 @@ bool CommandLine::parse(const std::vector<std::string>& arguments) {
 }
 
 Index CommandLine::integer(const std::string& name, Index smallest) const {
-  const auto value = values_[name].as<Index>();
-  if (value < smallest)
-    complain("--" + name + " is " + std::to_string(value) + "; need at least " + std::to_string(smallest));
-  return value;
+  const Index number = value<Index>(name);
+  if (number < smallest)
+    complain("--" + name + " is " + std::to_string(number) + "; need at least " + std::to_string(smallest));
+  return number;
 }
 
 std::size_t CommandLine::choice(const std::string& name) const {
@@ -111,6 +111,17 @@ std::size_t CommandLine::choice(const std::string& name) const {
 
 Precision CommandLine::precision(const std::string& name) const {
   return choice(name) == 0 ? Precision::double_precision : Precision::single_precision;
+}
+
+std::vector<std::string> CommandLine::notes() const {
+  std::vector<std::string> notes;
+  for (const OptionText& option : options()) {
+    const auto vain = in_vain_.find(option.name);
+    if (!given(option.name) || (read_.count(option.name) > 0 && vain == in_vain_.end())) continue;
+    notes.push_back("--" + option.name + " was given but not used in this run");
+    if (vain != in_vain_.end()) notes.back().append(" (").append(vain->second).append(")");
+  }
+  return notes;
 }
 
 void Session::print(const std::string& text) const {

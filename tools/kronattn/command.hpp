@@ -4,6 +4,7 @@
 #include <boost/program_options.hpp>
 #include <map>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -84,12 +85,12 @@ class CommandLine {
   const std::vector<std::string>& files(const std::string& name) const {
     return values_[name].as<std::vector<std::string>>();
   }
-  const std::string& text(const std::string& name) const { return values_[name].as<std::string>(); }
-  bool flag(const std::string& name) const { return values_[name].as<bool>(); }
-  double number(const std::string& name) const { return values_[name].as<double>(); }
 
-  std::uint64_t seed() const { return values_["seed"].as<std::uint64_t>(); }
-
+  // The value of an option. Whoever reads it uses it.
+  const std::string& text(const std::string& name) const { return value<std::string>(name); }
+  bool flag(const std::string& name) const { return value<bool>(name); }
+  double number(const std::string& name) const { return value<double>(name); }
+  std::uint64_t seed() const { return value<std::uint64_t>("seed"); }
   /// An integer of at least `smallest`.
   Index integer(const std::string& name, Index smallest) const;
   /// Which of the choices that the option was declared with.
@@ -97,12 +98,25 @@ class CommandLine {
   /// For options with the choices double|single.
   Precision precision(const std::string& name) const;
 
+  /// An option was read, but this run has no use for it.
+  void is_in_vain(const std::string& name, const std::string& why) const { in_vain_[name] = why; }
+  /// A line for each option that was given, and either not read or in vain.
+  std::vector<std::string> notes() const;
+
   [[noreturn]] void complain(const std::string& what) const { throw UsageError(text_.name + ": " + what); }
 
  private:
+  template <class Value>
+  const Value& value(const std::string& name) const {
+    read_.insert(name);
+    return values_[name].as<Value>();
+  }
+
   CommandText text_;
   boost::program_options::options_description options_;
   boost::program_options::variables_map values_;
+  mutable std::set<std::string> read_;
+  mutable std::map<std::string, std::string> in_vain_;  // and why
 };
 
 /// What main hands to a subcommand.

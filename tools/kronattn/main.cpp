@@ -59,6 +59,8 @@ ExitCode run_command(const Command& command, const CommandLine& line, const Comm
                         [&] { return since_init.seconds(); });
   const ExitCode code = command.run({comm, since_init, level, progress}, line);
   progress.end();
+  if (comm.root() && level >= LogLevel::warning)
+    for (const std::string& note : line.notes()) std::cerr << "note: " + note + "\n";
   return code;
 }
 

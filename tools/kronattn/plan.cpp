@@ -109,6 +109,7 @@ ExitCode run_plan(const Session& session, const CommandLine& line) {
     measurement = measure_sample(comm, instance, session.progress);
     shape = instance.shape;
   }
+  mark_idle_wishes(line, shape);
   wishes.output_precision = read_output_precision(line, precision);
   const std::vector<Plan> plans =
       plan_heads(measurement, shape, wishes, from_file ? line.file("problem") : "plan");

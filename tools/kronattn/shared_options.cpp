@@ -136,6 +136,11 @@ Wishes read_wishes(const CommandLine& line) {
   return wishes;
 }
 
+void mark_idle_wishes(const CommandLine& line, const ProblemShape& shape) {
+  if (shape.queries > 0) return;
+  for (const char* name : {"method", "degree", "precision"}) line.is_in_vain(name, "there are no queries");
+}
+
 std::optional<double> read_scale(const CommandLine& line) {
   if (!line.given("scale")) return std::nullopt;
   const double scale = line.number("scale");

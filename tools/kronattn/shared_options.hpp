@@ -14,6 +14,8 @@ Instance read_instance(const CommandLine& line);
 /// --epsilon, --method, --degree, --scale, --precision, --output-precision: what is asked of a solve.
 void add_wish_options(CommandLine& line);
 Wishes read_wishes(const CommandLine& line);
+/// Marks the wishes that a problem of this shape has no use for.
+void mark_idle_wishes(const CommandLine& line, const ProblemShape& shape);
 std::optional<double> read_scale(const CommandLine& line);
 /// `stored`: the precision of the problem, which the output has unless an option says otherwise.
 Precision read_output_precision(const CommandLine& line, Precision stored);

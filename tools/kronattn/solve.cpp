@@ -46,6 +46,7 @@ ExitCode run_solve(const Session& session, const CommandLine& line) {
   if (line.given("report")) check_output(comm, line.text("report"), true, {problem_path, output});
 
   ProblemFile problem(comm, problem_path, scale);
+  mark_idle_wishes(line, problem.shape());
   wishes.output_precision = read_output_precision(line, problem.precision());
   PhaseSeconds seconds;
   const ProblemMeasurement measurement = measure_problem(comm, problem, seconds, session.progress);

@@ -80,6 +80,8 @@ ExitCode run_verify(const Session& session, const CommandLine& line) {
   const Index rows = all           ? shape.queries
                      : wanted_rows ? *wanted_rows
                                    : affordable_rows(shape, static_cast<double>(comm.size()) * threads);
+  if (wanted_rows && *wanted_rows > shape.queries)
+    line.is_in_vain("rows", "each head has " + std::to_string(shape.queries) + " rows, all are checked");
   const Verification verification = verify(comm, problem, measurement, result, rows, session.progress);
   if (line.given("report")) write_text(comm, line.text("report"), verify_report(verification).dump(2) + "\n");
   session.print(summary(verification));
