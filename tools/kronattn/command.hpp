@@ -90,7 +90,6 @@ class CommandLine {
   const std::string& text(const std::string& name) const { return value<std::string>(name); }
   bool flag(const std::string& name) const { return value<bool>(name); }
   double number(const std::string& name) const { return value<double>(name); }
-  std::uint64_t seed() const { return value<std::uint64_t>("seed"); }
   /// An integer of at least `smallest`.
   Index integer(const std::string& name, Index smallest) const;
   /// Which of the choices that the option was declared with.

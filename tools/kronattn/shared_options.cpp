@@ -69,7 +69,7 @@ void add_instance_options(CommandLine& line) {
        "B; positive: uniform in [0, B]")  //
       ("values", po::value<std::string>()->default_value("signal")->value_name("signal|uniform"),
        "signal: V[j,c] = K[j, c mod d] / B, so that the output says something; uniform: in [-1, 1]")  //
-      ("seed", po::value<std::uint64_t>()->default_value(1)->value_name("S"),
+      ("seed", po::value<Index>()->default_value(1)->value_name("S"),
        "a whole number of at least 0; another seed, another problem");
 }
 
@@ -97,7 +97,7 @@ Instance read_instance(const CommandLine& line) {
     line.complain("--bound is " + short_number(instance.bound) + "; need a finite number above 0");
   instance.distribution = static_cast<Distribution>(line.choice("distribution"));
   instance.signal_values = line.choice("values") == 0;
-  instance.seed = line.seed();
+  instance.seed = static_cast<std::uint64_t>(line.integer("seed", 0));
   return instance;
 }
 
