@@ -61,7 +61,8 @@ std::string GeneratedProblem::entry_name(Part part, Index, Index row, Index colu
   return part_name(part) + "[" + std::to_string(row) + "," + std::to_string(column) + "]";
 }
 
-void generate(const Communicator& comm, const Instance& instance, const std::string& path, bool overwrite) {
+void generate(const Communicator& comm, const Instance& instance, const std::string& path, bool overwrite,
+              Progress& progress) {
   GeneratedProblem problem(instance);
   std::vector<Part> parts = {{Part::queries}};
   for (Index m = 0; m < instance.shape.modes(); ++m) {
@@ -75,17 +76,24 @@ void generate(const Communicator& comm, const Instance& instance, const std::str
     datasets.push_back({part_name(part), shape, instance.precision, instance.has_heads});
   }
   OutputFile file(comm, path, datasets, overwrite);
+  const auto my_rows = [&](Part part) {
+    return share_of_rows(problem.rows(part), random_block_rows, comm.size(), comm.rank());
+  };
+  Index rows_of_all = 0;
+  for (Part part : parts) rows_of_all += instance.shape.heads * my_rows(part).size();
+  progress.begin("generate", rows_of_all);
   comm.together([&] {
     for (Index head = 0; head < instance.shape.heads; ++head)
       for (std::size_t dataset = 0; dataset < parts.size(); ++dataset) {
-        const Range mine =
-            share_of_rows(problem.rows(parts[dataset]), random_block_rows, comm.size(), comm.rank());
+        const Range mine = my_rows(parts[dataset]);
         for (Index begin = mine.begin; begin < mine.end; begin += rows_per_write) {
           const Range rows{begin, std::min(mine.end, begin + rows_per_write)};
           file.write(dataset, head, rows, problem.read(parts[dataset], head, rows).data());
+          progress.advance(rows.size());
         }
       }
   });
+  progress.begin("check what is written", 0);
   file.check_written();
   file.commit({{"kronattn_version", std::string(version)}});
 }

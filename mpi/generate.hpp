@@ -7,6 +7,7 @@
 #include "certificate.hpp"
 #include "communicator.hpp"
 #include "problem.hpp"
+#include "progress.hpp"
 #include "random_rows.hpp"
 #include "types.hpp"
 
@@ -41,6 +42,7 @@ class GeneratedProblem : public Problem {
 };
 
 /// Collective. Writes an instance as a problem file: the same datasets at any number of ranks.
-void generate(const Communicator& comm, const Instance& instance, const std::string& path, bool overwrite);
+void generate(const Communicator& comm, const Instance& instance, const std::string& path, bool overwrite,
+              Progress& progress = Progress::unseen());
 
 }  // namespace kronattn

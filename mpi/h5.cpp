@@ -144,6 +144,45 @@ DatasetInfo dataset_info(const Handle& dataset) {
   return info;
 }
 
+namespace {
+
+std::vector<std::string> filter_names(const Handle& created) {
+  std::vector<std::string> names;
+  for (int i = 0; i < H5Pget_nfilters(created.get()); ++i) {
+    unsigned flags = 0, config = 0;
+    std::size_t values = 0;
+    char name[64] = "";
+    const H5Z_filter_t id = H5Pget_filter2(created.get(), static_cast<unsigned>(i), &flags, &values, nullptr,
+                                           sizeof name, name, &config);
+    name[sizeof name - 1] = '\0';
+    names.push_back(name[0] != '\0' ? name : "filter " + std::to_string(id));
+  }
+  return names;
+}
+
+}  // namespace
+
+Storage storage(const Handle& dataset) {
+  const Handle type(H5Dget_type(dataset.get()), H5Tclose),
+      created(H5Dget_create_plist(dataset.get()), H5Pclose);
+  Storage storage;
+  storage.type = "float" + std::to_string(8 * H5Tget_size(type.get()));
+  storage.byte_order = H5Tget_order(type.get()) == H5T_ORDER_BE ? "big" : "little";
+  const H5D_layout_t layout = H5Pget_layout(created.get());
+  storage.layout = layout == H5D_CONTIGUOUS ? "contiguous"
+                   : layout == H5D_COMPACT  ? "compact"
+                   : layout == H5D_CHUNKED  ? "chunked"
+                                            : "virtual";
+  if (layout != H5D_CHUNKED) return storage;
+  hsize_t chunk[H5S_MAX_RANK];
+  const int dimensions = H5Pget_chunk(created.get(), H5S_MAX_RANK, chunk);
+  for (int i = 0; i < dimensions; ++i) storage.chunk.push_back(static_cast<Index>(chunk[i]));
+  storage.filters = filter_names(created);
+  for (const std::string& filter : storage.filters)
+    if (filter != "shuffle" && filter != "fletcher32") storage.layout = "compressed";
+  return storage;
+}
+
 bool read_rows(const Handle& dataset, bool heads, Index head, Range rows, hid_t type, void* data) {
   hsize_t entries = 0;
   const Handle in_file = select_rows(dataset, heads, head, rows, entries);

@@ -54,6 +54,16 @@ struct DatasetInfo {
 };
 DatasetInfo dataset_info(const Handle& dataset);
 
+/// How a dataset of floating numbers lies in its file, in words.
+struct Storage {
+  std::string type;                  // "float32", "float64"
+  std::string byte_order;            // "little" or "big"
+  std::string layout;                // "contiguous", "chunked", "compressed", "compact" or "virtual"
+  std::vector<Index> chunk;          // shape of a chunk, if there are any
+  std::vector<std::string> filters;  // "shuffle", "deflate", ..., in the order they are applied
+};
+Storage storage(const Handle& dataset);
+
 /// Reads or writes rows of a dataset (rows, ...), or of head `head` of a dataset (heads, rows, ...); `type`
 /// is the type in memory. Each rank for itself. False on failure.
 bool read_rows(const Handle& dataset, bool heads, Index head, Range rows, hid_t type, void* data);

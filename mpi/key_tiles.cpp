@@ -25,6 +25,12 @@ Index KeyTiles::count(Index mode) const {
   return tile_count(problem_.shape().keys[static_cast<std::size_t>(mode)], key_tile_rows);
 }
 
+double KeyTiles::tuples() const {
+  double product = 1;
+  for (Index m = 0; m < problem_.shape().modes(); ++m) product *= static_cast<double>(count(m));
+  return product;
+}
+
 std::shared_ptr<const KeyTile> KeyTiles::get(Index mode, Index tile) {
   const auto found = kept_.find({mode, tile});
   if (found != kept_.end()) return found->second;
@@ -68,26 +74,27 @@ std::shared_ptr<const KeyTile> KeyTiles::get(Index mode, Index tile) {
 namespace {
 
 void absorb_modes(KeyTiles& tiles, Index mode, std::vector<std::shared_ptr<const KeyTile>>& held,
-                  ExactAttention& attention) {
+                  ExactAttention& attention, Progress& progress) {
   const auto m = static_cast<std::size_t>(mode);
   for (Index t = 0; t < tiles.count(mode); ++t) {
     held[m] = tiles.get(mode, t);
     if (m + 1 < held.size()) {
-      absorb_modes(tiles, mode + 1, held, attention);
+      absorb_modes(tiles, mode + 1, held, attention, progress);
       attention.close_mode(mode + 1);
     } else {
       std::vector<const KeyTile*> tuple;
       for (const auto& tile : held) tuple.push_back(tile.get());
       attention.absorb(tuple);
+      progress.advance(1);
     }
   }
 }
 
 }  // namespace
 
-void absorb_all(KeyTiles& tiles, Index modes, ExactAttention& attention) {
+void absorb_all(KeyTiles& tiles, Index modes, ExactAttention& attention, Progress& progress) {
   std::vector<std::shared_ptr<const KeyTile>> held(static_cast<std::size_t>(modes));
-  absorb_modes(tiles, 0, held, attention);
+  absorb_modes(tiles, 0, held, attention, progress);
 }
 
 }  // namespace kronattn

@@ -11,6 +11,7 @@
 #include "coordinates.hpp"
 #include "exact_attention.hpp"
 #include "problem.hpp"
+#include "progress.hpp"
 
 namespace kronattn {
 
@@ -26,6 +27,8 @@ class KeyTiles {
   std::shared_ptr<const KeyTile> get(Index mode, Index tile);
 
   Index count(Index mode) const;
+  /// Of one tile of each mode.
+  double tuples() const;
 
  private:
   static constexpr double kept_bytes = 1 << 30;
@@ -41,7 +44,8 @@ class KeyTiles {
   std::map<std::pair<Index, Index>, std::shared_ptr<const KeyTile>> kept_;
 };
 
-/// Collective: lets all tuples of key tiles pass by `attention`, which may be without rows on some ranks.
-void absorb_all(KeyTiles& tiles, Index modes, ExactAttention& attention);
+/// Collective: lets all tuples of key tiles pass by `attention`, which may be without rows on some ranks;
+/// each is a piece of progress.
+void absorb_all(KeyTiles& tiles, Index modes, ExactAttention& attention, Progress& progress);
 
 }  // namespace kronattn

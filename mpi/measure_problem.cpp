@@ -137,8 +137,18 @@ struct BothQueries {
 /// The measurement of all heads, pass by pass.
 class Measuring {
  public:
-  Measuring(const Communicator& comm, Problem& problem, std::vector<MeasuredHead>& heads, PhaseSeconds& seconds)
-      : comm_(comm), problem_(problem), shape_(problem.shape()), heads_(heads), seconds_(seconds) {}
+  Measuring(const Communicator& comm, Problem& problem, std::vector<MeasuredHead>& heads, PhaseSeconds& seconds,
+            Progress& progress)
+      : comm_(comm),
+        problem_(problem),
+        shape_(problem.shape()),
+        heads_(heads),
+        seconds_(seconds),
+        progress_(progress) {
+    Index mine = share_of_rows(shape_.queries, key_tile_rows, comm.size(), comm.rank()).size();
+    for (Index keys : shape_.keys) mine += share_of_rows(keys, key_tile_rows, comm.size(), comm.rank()).size();
+    progress.begin("measure", shape_.heads * mine);
+  }
 
   /// Collective.
   void keys(ContentSum& content) {
@@ -201,6 +211,7 @@ class Measuring {
         mine.remainder = std::max(mine.remainder, changed.remainder);
         mine.dropped = std::max(mine.dropped, changed.dropped);
       });
+      progress_.advance(rows.size());
     }
     head.file.modes.push_back(std::move(mode.file));
     if (head.change.none()) return;
@@ -228,6 +239,7 @@ class Measuring {
         for (Index i = 0; i < raw.rows(); ++i) scores.push_back(file_bounds.row(raw.row(i).data()));
         mine.file.absorb(raw, scores);
       });
+      progress_.advance(rows.size());
     }
     head.file.queries = std::move(queries.file);
     head.changed.queries = std::move(queries.changed);
@@ -238,6 +250,7 @@ class Measuring {
   const ProblemShape& shape_;
   std::vector<MeasuredHead>& heads_;
   PhaseSeconds& seconds_;
+  Progress& progress_;
 };
 
 }  // namespace
@@ -262,7 +275,7 @@ CoordinateWishes coordinate_wishes(const Wishes& wishes) {
 }
 
 ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, const CoordinateWishes& wishes,
-                                   PhaseSeconds& seconds) {
+                                   PhaseSeconds& seconds, Progress& progress) {
   const ProblemShape& shape = problem.shape();
   ProblemMeasurement measurement;
   ContentSum content;
@@ -275,7 +288,7 @@ ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, c
       const Timed timed(seconds.measure);
       measurement.heads.emplace_back(sample, shape, wish.change, wish.negligible_score);
     }
-    Measuring measuring(comm, problem, measurement.heads, seconds);
+    Measuring measuring(comm, problem, measurement.heads, seconds, progress);
     measuring.keys(content);
     measuring.queries(content);
   };

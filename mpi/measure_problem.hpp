@@ -7,6 +7,7 @@
 #include "measure.hpp"
 #include "plan.hpp"
 #include "problem.hpp"
+#include "progress.hpp"
 
 namespace kronattn {
 
@@ -36,6 +37,6 @@ CoordinateWishes coordinate_wishes(const Wishes& wishes);
 /// Collective. Throws AgreedFailure on entries that are not finite. Cost: O(d^2) a row; moves O(d + d_v)
 /// numbers a mode, and a sample of some thousand rows.
 ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, const CoordinateWishes& wishes,
-                                   PhaseSeconds& seconds);
+                                   PhaseSeconds& seconds, Progress& progress = Progress::unseen());
 
 }  // namespace kronattn

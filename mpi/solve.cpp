@@ -60,7 +60,7 @@ struct HeadSums {
 class HeadSolve {
  public:
   HeadSolve(const Communicator& comm, Problem& problem, Index number, const ProblemMeasurement& measurement,
-            const Wishes& wishes, const RowSink& sink, SolveOutcome& outcome)
+            const Wishes& wishes, const RowSink& sink, SolveOutcome& outcome, Progress& progress)
       : comm_(comm),
         problem_(problem),
         number_(number),
@@ -71,6 +71,7 @@ class HeadSolve {
         promise_(wishes.row_promise(measurement.promise)),
         sink_(sink),
         outcome_(outcome),
+        progress_(progress),
         planned_(outcome.heads[static_cast<std::size_t>(number)]),
         exact_coordinates_(head_.file, file_shape_),
         coordinates_(head_.changed, shape_) {}
@@ -144,6 +145,9 @@ class HeadSolve {
   /// Collective in its failures. Needs: measurement and plan. Leaves: this rank's share of the key sums of the
   /// monomials of degree `from_degree` and up, unreduced.
   void aggregate(HeadSums& sums, Index from_degree, ContentSum& content) {
+    Index mine = 0;
+    for (Index rows : file_shape_.keys) mine += share_of_rows(rows, key_tile_rows, comm_.size(), comm_.rank()).size();
+    progress_.begin("aggregate", mine);
     for (Index m = 0; m < file_shape_.modes(); ++m) {
       const auto mode = static_cast<std::size_t>(m);
       for (Range rows :
@@ -159,6 +163,7 @@ class HeadSolve {
         const Timed timed(outcome_.seconds.aggregate);
         sums.modes[mode].absorb(sums.monomials, from_degree, keys, values, head_.change, coordinates_.keys[mode],
                                 coordinates_.values[mode]);
+        progress_.advance(rows.size());
       }
     }
   }
@@ -166,6 +171,7 @@ class HeadSolve {
   /// Collective: one allreduce of 2 r (d_v + 1) integers a mode, r the monomials from `first` on. Leaves: their sums
   /// over all ranks, on all ranks.
   void sum_over_ranks(HeadSums& sums, Index first) {
+    progress_.begin("reduce", 0);
     const Timed timed(outcome_.seconds.reduce);
     for (KeyAggregate& mode : sums.modes) comm_.sum(mode.words(first));
   }
@@ -186,6 +192,7 @@ class HeadSolve {
   /// that it returns.
   MissingRows evaluate_all(const HeadSums& sums) {
     QueryEvaluation queries = evaluation(sums);
+    progress_.begin("evaluate", share_of_rows(shape_.queries, query_tile_rows, comm_.size(), comm_.rank()).size());
     MissingRows missing;
     for (Range rows :
          my_blocks(comm_, shape_.queries, file_shape_.width + shape_.value_width, query_tile_rows)) {
@@ -204,6 +211,7 @@ class HeadSolve {
         if (misses) missing.add(rows.begin + i, query_rows.row(i).data(), query_rows.cols());
         begin = i + 1;
       }
+      progress_.advance(rows.size());
     }
     outcome_.monomials_evaluated += queries.monomials_evaluated();
     return missing;
@@ -269,6 +277,7 @@ class HeadSolve {
     const ExactCertificate certificate(file_shape_, exact_coordinates_, wishes_.output_precision);
     KeyTiles tiles(comm_, problem_, number_, exact_coordinates_, seconds, content);
     const auto passes = static_cast<Index>(comm_.max(static_cast<double>(tile_count(count, exact_rows_in_flight))));
+    progress_.begin("exact", count, static_cast<double>(passes) * tiles.tuples());
     for (Index pass = 0; pass < passes; ++pass) {
       const Range rows{std::min(count, pass * exact_rows_in_flight),
                        std::min(count, (pass + 1) * exact_rows_in_flight)};
@@ -279,7 +288,7 @@ class HeadSolve {
         const double read_before = seconds.read;
         const Stopwatch watch;
         ExactAttention attention(file_shape_, exact_coordinates_, query_rows, exact_tile_rows());
-        absorb_all(tiles, file_shape_.modes(), attention);
+        absorb_all(tiles, file_shape_.modes(), attention, progress_);
         outputs = attention.finish(certificate);
         seconds.evaluate += watch.seconds() - (seconds.read - read_before);
       }
@@ -296,6 +305,7 @@ class HeadSolve {
   Promise promise_;
   const RowSink& sink_;
   SolveOutcome& outcome_;
+  Progress& progress_;
   PlannedHead& planned_;
   Coordinates exact_coordinates_, coordinates_;
 };
@@ -328,15 +338,18 @@ std::vector<PlannedHead> plan_heads(const ProblemMeasurement& measurement, const
 SolveOutcome solve(const Communicator& comm, Problem& problem, const ProblemMeasurement& measurement,
                    const Wishes& wishes,
                    const std::function<RowSink(const std::vector<PlannedHead>&)>& make_sink,
-                   PhaseSeconds seconds) {
+                   PhaseSeconds seconds, Progress& progress) {
   const ProblemShape& shape = problem.shape();
   SolveOutcome outcome;
   outcome.seconds = seconds;
   outcome.heads = plan_heads(measurement, shape, wishes, problem.name());
   const RowSink sink = make_sink(outcome.heads);
   if (shape.queries == 0) return outcome;
-  for (Index head = 0; head < shape.heads; ++head)
-    HeadSolve(comm, problem, head, measurement, wishes, sink, outcome).run();
+  for (Index head = 0; head < shape.heads; ++head) {
+    progress.at_head(head, shape.heads);
+    HeadSolve(comm, problem, head, measurement, wishes, sink, outcome, progress).run();
+  }
+  progress.at_head(0, 1);
 
   if (outcome.content.over_ranks(comm) != measurement.content)
     throw AgreedFailure(problem.name() + " changed while it was being solved; the work is void");

@@ -16,6 +16,7 @@
 #include "measure_problem.hpp"
 #include "plan.hpp"
 #include "problem.hpp"
+#include "progress.hpp"
 
 namespace kronattn {
 
@@ -43,6 +44,6 @@ std::vector<PlannedHead> plan_heads(const ProblemMeasurement& measurement, const
 SolveOutcome solve(const Communicator& comm, Problem& problem, const ProblemMeasurement& measurement,
                    const Wishes& wishes,
                    const std::function<RowSink(const std::vector<PlannedHead>&)>& make_sink,
-                   PhaseSeconds seconds);
+                   PhaseSeconds seconds, Progress& progress = Progress::unseen());
 
 }  // namespace kronattn

@@ -61,7 +61,7 @@ Index affordable_rows(const ProblemShape& shape, double threads) {
 }
 
 Verification verify(const Communicator& comm, Problem& problem, const ProblemMeasurement& measurement,
-                    const ResultFile& result, Index rows) {
+                    const ResultFile& result, Index rows, Progress& progress) {
   const ProblemShape& shape = problem.shape();
   const Json promised = result.report()["certificate"]["epsilon"];
   const std::optional<double> epsilon =
@@ -85,7 +85,9 @@ Verification verify(const Communicator& comm, Problem& problem, const ProblemMea
       }
     });
     ExactAttention attention(shape, coordinates, queries, 1);
-    absorb_all(tiles, shape.modes(), attention);
+    progress.at_head(head, shape.heads);
+    progress.begin("exact", mine.size(), tiles.tuples());
+    absorb_all(tiles, shape.modes(), attention, progress);
     const RowOutputs reference = attention.finish(certificate);
     comm.together([&] {
       for (Index i = 0; i < mine.size(); ++i)

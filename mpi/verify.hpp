@@ -24,7 +24,7 @@ Index affordable_rows(const ProblemShape& shape, double threads);
 
 /// Collective. `rows` rows of each head, evenly spread. Computes them by the exact method.
 Verification verify(const Communicator& comm, Problem& problem, const ProblemMeasurement& measurement,
-                    const ResultFile& result, Index rows);
+                    const ResultFile& result, Index rows, Progress& progress = Progress::unseen());
 
 Json verify_report(const Verification& verification);
 

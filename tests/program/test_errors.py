@@ -65,6 +65,9 @@ COMMAND_LINES = (
     ("generate --order 2 --rows 10 --width 3 --values noise -o {result}", "--values"),
     ("generate --order 2 --rows 10 --width 3 --precision half -o {result}", "--precision"),
     ("generate --order 2 --rows 10 --width 3 --seed x -o {result}", "--seed"),
+    ("generate --order 2 --rows 10 --width 3 --seed -1 -o {result}", "--seed"),
+    ("solve {problem} -o {result} --log-level loud", "--log-level"),
+    ("--completion", "bash"),
 )
 
 ORDER_2 = named_datasets(*random_problem(2, 30, 20, 4, 3)[:3])

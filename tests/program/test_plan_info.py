@@ -2,6 +2,7 @@
 import json
 import unittest
 
+import h5py
 import numpy as np
 
 from program import ProgramTest, random_problem, read_result, run, write_problem
@@ -90,6 +91,81 @@ class InfoTest(ProgramTest):
         self.assertEqual(about_result["fingerprint"], about_problem["fingerprint"])
         for word in ("K2", "2 x 4 x 3", "error_bound", "exact"):
             self.assertIn(word, outcome.stdout)
+
+    def info(self, *files, ranks=None):
+        """The report, and what was printed."""
+        report = self.folder / "info.json"
+        outcome = run("info", *files, "--report", report, ranks=ranks)
+        self.assert_succeeded(outcome)
+        return json.loads(report.read_text()), outcome.stdout
+
+    def test_types_and_layouts_are_those_of_the_file(self):
+        data = random_problem(2, 60, 50, 3)
+        kinds = (("<f8", {}, ("contiguous", None, []), "60 x 3, float64 little-endian, contiguous,"),
+                 (">f4", {}, ("contiguous", None, []), "60 x 3, float32 big-endian, contiguous,"),
+                 ("<f4", {"chunks": (20, 3)}, ("chunked", [20, 3], []),
+                  "60 x 3, float32 little-endian, chunked in chunks 20 x 3,"),
+                 (">f8", {"chunks": (10, 2), "shuffle": True}, ("chunked", [10, 2], ["shuffle"]),
+                  "60 x 3, float64 big-endian, chunked in chunks 10 x 2 (shuffle),"),
+                 ("<f8", {"chunks": (7, 3), "compression": "gzip", "shuffle": True},
+                  ("compressed", [7, 3], ["shuffle", "deflate"]),
+                  "60 x 3, float64 little-endian, compressed in chunks 7 x 3 (shuffle, deflate),"))
+        paths = [self.folder / f"problem{number}.h5" for number in range(len(kinds))]
+        for path, (dtype, options, _, _) in zip(paths, kinds):
+            write_problem(path, *data, dtype=dtype, **options)
+        report, printed = self.info(*paths, ranks=2)
+        for about, (dtype, _, layout, words) in zip(report, kinds):
+            with self.subTest(words):
+                self.assertEqual(len(about["datasets"]), 3)
+                for dataset in about["datasets"]:
+                    self.assertEqual(dataset["type"], "float" + str(8 * np.dtype(dtype).itemsize))
+                    self.assertEqual(dataset["byte_order"], "big" if dtype[0] == ">" else "little")
+                    self.assertEqual((dataset["layout"], dataset["chunk"], dataset["filters"]), layout)
+                self.assertIn(words, printed)
+
+    def result(self, rows, heads=None):
+        """A result of so many rows."""
+        problem, result = self.folder / "problem.h5", self.folder / "result.h5"
+        write_problem(problem, *random_problem(2, rows, 4, 1, heads=heads))
+        self.assert_succeeded(run("solve", problem, "-o", result, "--overwrite", "--degree", 0, ranks=None))
+        return result
+
+    def test_the_largest_and_the_median_error_bound(self):
+        random = np.random.default_rng(3)
+        for rows, heads in ((200001, None), (5, None), (6, None), (1, None), (40, 3)):
+            path = self.result(rows, heads)
+            with h5py.File(path, "r+") as file:
+                bounds = np.exp(random.normal(size=file["error_bound"].shape, scale=20))
+                bounds.flat[::7] = 0
+                file["error_bound"][...] = bounds
+            ordered = np.sort(bounds, axis=None)
+            for ranks in (None, 3):
+                with self.subTest(rows=rows, heads=heads, ranks=ranks):
+                    (about,), printed = self.info(path, ranks=ranks)
+                    self.assertEqual(about["largest_error_bound"], ordered[-1])
+                    self.assertEqual(about["median_error_bound"], ordered[(len(ordered) - 1) // 2])
+                    self.assertIn(f"error bound of a row {ordered[-1]:.3g} at most", printed)
+
+    def test_bounds_that_are_not_numbers_or_not_there(self):
+        path = self.result(9)
+        with h5py.File(path, "r+") as file:
+            file["error_bound"][...] = [4, np.nan, 2, 3, -np.nan, 0, 5, 1, 6]
+        (about,), _ = self.info(path, ranks=2)
+        self.assertEqual((about["largest_error_bound"], about["median_error_bound"]), (None, 4))
+        (about,), _ = self.info(self.result(0), ranks=2)
+        self.assertEqual((about["largest_error_bound"], about["median_error_bound"]), (None, None))
+
+    def test_a_result_says_whether_it_is_complete_and_who_wrote_it(self):
+        path = self.result(9)
+        (about,), printed = self.info(path)
+        self.assertIs(about["complete"], True)
+        self.assertEqual(about["kronattn_version"], read_result(path).report["kronattn"]["version"])
+        self.assertIn("written by kronattn " + about["kronattn_version"], printed)
+        with h5py.File(path, "r+") as file:
+            del file.attrs["complete"]
+        (about,), printed = self.info(path, ranks=2)
+        self.assertEqual((about["complete"], about["report"]), (False, None))
+        self.assertIn("NOT COMPLETE", printed)
 
     def test_files_that_are_neither_are_errors(self):
         text = self.folder / "text.h5"

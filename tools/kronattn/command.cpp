@@ -1,7 +1,7 @@
 #include "command.hpp"
 
 #include <algorithm>
-#include <cstdio>
+#include <cctype>
 #include <iostream>
 #include <sstream>
 
@@ -9,22 +9,70 @@ namespace kronattn {
 
 namespace po = boost::program_options;
 
-CommandLine::CommandLine(std::string command, std::string description, std::vector<std::string> files,
-                         std::string example, bool files_needed)
-    : command_(std::move(command)),
-      description_(std::move(description)),
-      example_(std::move(example)),
-      files_(std::move(files)),
-      files_needed_(files_needed),
-      options_("Options", 100, 60) {}
+namespace {
 
-bool CommandLine::parse(const std::vector<std::string>& arguments, bool print_help) {
+OptionText text_of(const po::option_description& option) {
+  OptionText text;
+  text.name = option.long_name();
+  const std::string letter = option.canonical_display_name(po::command_line_style::allow_dash_for_short);
+  if (letter.size() == 2 && letter[0] == '-') text.letter = letter.substr(1);
+  text.argument = option.format_parameter();  // "E" or "E (=1e-6)"
+  const std::string mark = " (=";
+  const std::size_t preset = text.argument.find(mark);
+  if (preset != std::string::npos) {
+    text.preset = text.argument.substr(preset + mark.size());
+    text.preset.pop_back();
+    text.argument.resize(preset);
+  }
+  text.description = option.description();
+  return text;
+}
+
+}  // namespace
+
+std::vector<std::string> OptionText::choices() const {
+  std::vector<std::string> words;
+  std::istringstream alternatives(argument);
+  for (std::string word; std::getline(alternatives, word, '|');)
+    if (std::none_of(word.begin(), word.end(), [](char c) { return c >= 'A' && c <= 'Z'; }))
+      words.push_back(word);
+  return words;
+}
+
+std::string OptionText::meaning() const {
+  std::string text = description;
+  if (!preset.empty()) text.append(" (default: ").append(preset).append(")");
+  return text;
+}
+
+std::string CommandText::synopsis() const {
+  std::string text = "kronattn " + name;
+  for (const std::string& file : files) {
+    text.append(files_needed ? " " : " [");
+    for (char c : file) text += static_cast<char>(std::toupper(c));
+    text.append(many_files && file == files.back() ? "..." : "").append(files_needed ? "" : "]");
+  }
+  return text + " [options]";
+}
+
+CommandLine::CommandLine(CommandText text) : text_(std::move(text)) {
   add()("help", po::bool_switch(), "print this page and leave");
+}
+
+std::vector<OptionText> CommandLine::options() const {
+  std::vector<OptionText> texts;
+  for (const auto& option : options_.options()) texts.push_back(text_of(*option));
+  std::rotate(texts.begin(), texts.begin() + 1, texts.end());  // --help, the first declared, is shown last
+  return texts;
+}
+
+bool CommandLine::parse(const std::vector<std::string>& arguments) {
+  const std::string& name = text_.name;
   po::options_description all;
   po::positional_options_description positions;
-  for (const std::string& file : files_) {
+  for (const std::string& file : text_.files) {
     all.add_options()(file.c_str(), po::value<std::vector<std::string>>());
-    positions.add(file.c_str(), many_files_ && file == files_.back() ? -1 : 1);
+    positions.add(file.c_str(), text_.many_files && file == text_.files.back() ? -1 : 1);
   }
   all.add(options_);
   try {
@@ -33,35 +81,24 @@ bool CommandLine::parse(const std::vector<std::string>& arguments, bool print_he
               values_);
     po::notify(values_);
   } catch (const po::error& error) {
-    complain(std::string(error.what()) + "; see kronattn " + command_ + " --help");
+    complain(std::string(error.what()) + "; see kronattn " + name + " --help");
   }
-  if (flag("help")) {
-    if (print_help) std::cout << help();
-    return false;
-  }
-  for (const std::string& file : files_)
-    if (files_needed_ && values_.count(file) == 0)
-      complain("need a file: " + file + "; see kronattn " + command_ + " --help");
+  if (flag("help")) return false;
+  for (const std::string& file : text_.files)
+    if (text_.files_needed && values_.count(file) == 0)
+      complain("need a file: " + file + "; see kronattn " + name + " --help");
   return true;
 }
 
-std::string CommandLine::help() const {
-  std::ostringstream text;
-  text << "kronattn " << command_;
-  for (const std::string& file : files_)
-    text << (files_needed_ ? " " : " [") << file << (files_needed_ ? "" : "]");
-  text << " [options]\n\n" << description_ << "\n\n" << options_ << "\nExample:\n" << example_ << "\n";
-  return text.str();
-}
-
 Index CommandLine::integer(const std::string& name, Index smallest) const {
-  const auto value = values_[name].as<Index>();
-  if (value < smallest)
-    complain("--" + name + " is " + std::to_string(value) + "; need at least " + std::to_string(smallest));
-  return value;
+  const Index number = value<Index>(name);
+  if (number < smallest)
+    complain("--" + name + " is " + std::to_string(number) + "; need at least " + std::to_string(smallest));
+  return number;
 }
 
-std::size_t CommandLine::choice(const std::string& name, const std::vector<std::string>& choices) const {
+std::size_t CommandLine::choice(const std::string& name) const {
+  const std::vector<std::string> choices = text_of(options_.find(name, false)).choices();
   const auto found = std::find(choices.begin(), choices.end(), text(name));
   if (found == choices.end()) {
     std::string list;
@@ -73,7 +110,23 @@ std::size_t CommandLine::choice(const std::string& name, const std::vector<std::
 }
 
 Precision CommandLine::precision(const std::string& name) const {
-  return choice(name, {"double", "single"}) == 0 ? Precision::double_precision : Precision::single_precision;
+  return choice(name) == 0 ? Precision::double_precision : Precision::single_precision;
+}
+
+std::vector<std::string> CommandLine::notes() const {
+  std::vector<std::string> notes;
+  for (const OptionText& option : options()) {
+    const auto vain = in_vain_.find(option.name);
+    if (!given(option.name) || (read_.count(option.name) > 0 && vain == in_vain_.end())) continue;
+    notes.push_back("--" + option.name + " was given but not used in this run");
+    if (vain != in_vain_.end()) notes.back().append(" (").append(vain->second).append(")");
+  }
+  return notes;
+}
+
+void Session::print(const std::string& text) const {
+  progress.end();  // the live line makes room
+  if (comm.root() && level >= LogLevel::info) std::cout << text << std::flush;
 }
 
 }  // namespace kronattn

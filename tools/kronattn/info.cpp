@@ -1,7 +1,7 @@
 // kronattn info: what is in a problem or result file.
 
 #include <cmath>
-#include <iostream>
+#include <functional>
 #include <sstream>
 
 #include "measure_problem.hpp"
@@ -9,6 +9,8 @@
 #include "problem_file.hpp"
 #include "result_file.hpp"
 #include "shared_options.hpp"
+#include "spread.hpp"
+#include "text.hpp"
 
 namespace kronattn {
 
@@ -22,54 +24,92 @@ std::string shape_text(const Json& shape) {
   return text;
 }
 
-/// Collective. Shapes, types, scale and largest entries of a problem.
-Json problem_info(const Communicator& comm, const std::string& path) {
+/// Name, shape and storage of a dataset; on this process alone.
+Json dataset_json(const h5::Handle& file, const std::string& path, const std::string& name) {
+  if (!h5::has_dataset(file, name)) throw std::runtime_error(path + ": dataset " + name + " is missing");
+  const h5::Handle dataset = h5::open_dataset(file, name);
+  const h5::Storage storage = h5::storage(dataset);
+  return {{"name", name},
+          {"shape", h5::dataset_info(dataset).shape},
+          {"type", storage.type},
+          {"byte_order", storage.byte_order},
+          {"layout", storage.layout},
+          {"chunk", storage.chunk.empty() ? Json(nullptr) : Json(storage.chunk)},
+          {"filters", storage.filters}};
+}
+
+/// What a file says of all kinds; on this process alone.
+Json file_json(const std::string& path, const char* kind, const std::vector<std::string>& datasets) {
+  const h5::Handle file = h5::open_file(path, h5::Access::read);
+  const std::optional<std::string> version = h5::text_attribute(file, "kronattn_version");
+  Json info = {
+      {"file", path}, {"kind", kind}, {"kronattn_version", version ? Json(*version) : Json(nullptr)}};
+  for (const std::string& name : datasets) info["datasets"].push_back(dataset_json(file, path, name));
+  return info;
+}
+
+/// Collective: what rank 0 finds out, on all ranks.
+Json from_root(const Communicator& comm, const std::function<Json()>& find) {
+  std::string text;
+  comm.together([&] { text = comm.root() ? find().dump() : ""; });
+  return Json::parse(comm.broadcast(text, 0));
+}
+
+/// The largest entries of Q, K1, V1, ..., in this order, over all heads.
+std::vector<double> largest_entries(const ProblemMeasurement& measurement, std::size_t modes) {
+  std::vector<double> largest(1 + 2 * modes, 0);
+  const auto take = [&](std::size_t dataset, double value) {
+    largest[dataset] = std::max(largest[dataset], value);
+  };
+  for (const MeasuredHead& head : measurement.heads) {
+    take(0, head.file.queries.largest.maxCoeff());
+    for (std::size_t m = 0; m < modes; ++m) {
+      take(2 * m + 1, largest_key(head.file.modes[m]));
+      take(2 * m + 2, largest_value(head.file.modes[m]));
+    }
+  }
+  return largest;
+}
+
+/// Collective. Datasets, scale and largest entries of a problem.
+Json problem_info(const Communicator& comm, const std::string& path, Progress& progress) {
   ProblemFile problem(comm, path, std::nullopt);
   PhaseSeconds seconds;
-  const ProblemMeasurement measurement = measure_problem(comm, problem, CoordinateWishes(), seconds);
+  const ProblemMeasurement measurement = measure_problem(comm, problem, CoordinateWishes(), seconds, progress);
   const ProblemDescription& description = problem.description();
-  const ProblemShape& shape = problem.shape();
-  Json datasets = Json::array();
-  const auto add = [&](const std::string& name, Index rows, Index columns, const auto& largest_of_head) {
-    double largest = 0;
-    for (const MeasuredHead& head : measurement.heads) largest = std::max(largest, largest_of_head(head));
-    Json lengths = {rows, columns};
-    if (description.has_heads) lengths = {shape.heads, rows, columns};
-    datasets.push_back({{"name", name}, {"shape", lengths}, {"largest_entry", largest}});
-  };
-  add("Q", shape.queries, shape.width,
-      [](const MeasuredHead& head) { return head.file.queries.largest.maxCoeff(); });
-  for (std::size_t m = 0; m < shape.keys.size(); ++m) {
-    add(description.key_names[m], shape.keys[m], shape.width,
-        [m](const MeasuredHead& head) { return largest_key(head.file.modes[m]); });
-    add(description.value_names[m], shape.keys[m], shape.value_width,
-        [m](const MeasuredHead& head) { return largest_value(head.file.modes[m]); });
+  std::vector<std::string> names = {"Q"};
+  for (std::size_t m = 0; m < description.key_names.size(); ++m) {
+    names.push_back(description.key_names[m]);
+    names.push_back(description.value_names[m]);
   }
+  Json info = from_root(comm, [&] { return file_json(path, "problem", names); });
+  const std::vector<double> largest = largest_entries(measurement, description.key_names.size());
+  for (std::size_t i = 0; i < names.size(); ++i) info["datasets"][i]["largest_entry"] = largest[i];
   double score_bound = 0;
   for (const MeasuredHead& head : measurement.heads)
     score_bound = std::max(score_bound, head.file.queries.score_bound);
-  return {{"file", path},
-          {"kind", "problem"},
-          {"problem", problem_json(shape, problem.precision())},
-          {"datasets", datasets},
-          {"score_bound", number_or_null(score_bound)},
-          {"fingerprint", measurement.fingerprint()}};
+  info["problem"] = problem_json(problem.shape(), problem.precision());
+  info["score_bound"] = number_or_null(score_bound);
+  info["fingerprint"] = measurement.fingerprint();
+  return info;
 }
 
-/// Shapes, bounds and report of a result; on this process alone.
-Json result_info(const std::string& path) {
-  const h5::Handle file = h5::open_file(path, h5::Access::read);
-  Json datasets = Json::array();
-  for (const char* name : {"O", "log_normalizer", "error_bound"}) {
-    if (!h5::has_dataset(file, name)) throw std::runtime_error(path + ": dataset " + name + " is missing");
-    datasets.push_back({{"name", name}, {"shape", h5::dataset_info(h5::open_dataset(file, name)).shape}});
-  }
-  return {{"file", path},
-          {"kind", "result"},
-          {"complete", h5::number_attribute(file, "complete") == 1.0},
-          {"datasets", datasets},
-          {"fingerprint", h5::text_attribute(file, "problem_fingerprint").value_or("")},
-          {"report", result_report(path)}};
+/// Collective. Datasets, bounds and report of a result; of an unfinished one only its datasets.
+Json result_info(const Communicator& comm, const std::string& path) {
+  Json info = from_root(comm, [&] {
+    Json found = file_json(path, "result", {"O", "log_normalizer", "error_bound"});
+    const h5::Handle file = h5::open_file(path, h5::Access::read);
+    const bool complete = h5::number_attribute(file, "complete") == 1.0;
+    found["complete"] = complete;
+    found["fingerprint"] = h5::text_attribute(file, "problem_fingerprint").value_or("");
+    found["report"] = complete ? result_report(path) : Json(nullptr);
+    return found;
+  });
+  if (info["complete"] == false) return info;
+  const Spread bounds = spread_of(comm, path, "error_bound");
+  info["largest_error_bound"] = number_or_null(bounds.largest);
+  info["median_error_bound"] = number_or_null(bounds.median);
+  return info;
 }
 
 bool is_result(const std::string& path) {
@@ -77,54 +117,92 @@ bool is_result(const std::string& path) {
   return h5::has_dataset(file, "O") && !h5::has_dataset(file, "Q");
 }
 
-std::string describe(const Json& info) {
+/// "50000 x 8, float64 little-endian, compressed in chunks 1000 x 8 (shuffle, deflate)"
+std::string dataset_text(const Json& dataset) {
+  std::string text = shape_text(dataset["shape"]) + ", " + dataset["type"].get<std::string>() + " " +
+                     dataset["byte_order"].get<std::string>() + "-endian, " +
+                     dataset["layout"].get<std::string>();
+  if (!dataset["chunk"].is_null()) text.append(" in chunks ").append(shape_text(dataset["chunk"]));
+  std::string filters;
+  for (const Json& filter : dataset["filters"])
+    filters.append(filters.empty() ? "" : ", ").append(filter.get<std::string>());
+  if (!filters.empty()) text.append(" (").append(filters).append(")");
+  if (dataset.contains("largest_entry")) {
+    std::ostringstream largest;
+    largest << ", largest entry " << dataset["largest_entry"].get<double>();
+    text += largest.str();
+  }
+  return text;
+}
+
+std::string problem_text(const Json& info) {
+  const Json& problem = info["problem"];
   std::ostringstream text;
-  text << info["file"].get<std::string>() << ": a " << info["kind"].get<std::string>() << "\n";
-  for (const Json& dataset : info["datasets"]) {
-    text << "  " << dataset["name"].get<std::string>() << "  " << shape_text(dataset["shape"]);
-    if (dataset.contains("largest_entry"))
-      text << ", largest entry " << dataset["largest_entry"].get<double>();
-    text << "\n";
-  }
-  if (info["kind"] == "problem") {
-    const Json& problem = info["problem"];
-    text << "  order " << problem["order"] << ", scale " << problem["scale"].get<double>() << ", stored in "
-         << problem["precision"].get<std::string>() << " precision, scores up to "
-         << (info["score_bound"].is_null() ? HUGE_VAL : info["score_bound"].get<double>()) << "\n";
-  } else {
-    std::istringstream lines(summary(info["report"]));
-    for (std::string line; std::getline(lines, line);) text << "  " << line << "\n";
-  }
-  text << "  fingerprint of the problem " << info["fingerprint"].get<std::string>() << "\n";
+  text << "  order " << problem["order"] << ", scale " << problem["scale"].get<double>() << ", stored in "
+       << problem["precision"].get<std::string>() << " precision, scores up to "
+       << (info["score_bound"].is_null() ? HUGE_VAL : info["score_bound"].get<double>()) << "\n";
   return text.str();
+}
+
+std::string number_text(const Json& number) {
+  return number.is_null() ? "-" : short_number(number.get<double>());
+}
+
+std::string result_text(const Json& info) {
+  if (info["complete"] == false)
+    return "  NOT COMPLETE: the run that wrote it is still at work, or did not end well\n";
+  std::string text = "  complete; error bound of a row " + number_text(info["largest_error_bound"]) +
+                     " at most, " + number_text(info["median_error_bound"]) + " in the median\n";
+  std::istringstream lines(summary(info["report"]));
+  for (std::string line; std::getline(lines, line);) text.append("  ").append(line).append("\n");
+  return text;
+}
+
+std::string describe(const Json& info) {
+  std::string text = info["file"].get<std::string>() + ": a " + info["kind"].get<std::string>();
+  if (!info["kronattn_version"].is_null())
+    text.append(", written by kronattn ").append(info["kronattn_version"].get<std::string>());
+  text += "\n";
+  for (const Json& dataset : info["datasets"])
+    text.append("  ").append(dataset["name"].get<std::string>()).append("  ") += dataset_text(dataset) + "\n";
+  text += info["kind"] == "problem" ? problem_text(info) : result_text(info);
+  if (info["fingerprint"] != "")
+    text.append("  fingerprint of the problem ").append(info["fingerprint"].get<std::string>()).append("\n");
+  return text;
 }
 
 }  // namespace
 
-ExitCode run_info(const Session& session, const std::vector<std::string>& arguments) {
+CommandLine info_line() {
+  CommandText text{
+      .name = "info",
+      .summary = "say what is in a problem or result file",
+      .description =
+          "Says what is in problem and result files: datasets with their shapes, types and layouts; "
+          "of a problem the scale and the largest entries, of a result whether it is "
+          "complete, its error bounds and its report.",
+      .files = {"file"},
+      .many_files = true,
+      .examples = {"kronattn info problem.h5 result.h5",
+                   "kronattn info result.h5 --quiet --report info.json"}};
+  text.exit_codes[failed] = "a file failed, or is neither a problem nor a result";
+  CommandLine line(std::move(text));
+  line.add()("report", po::value<std::string>()->value_name("FILE"),
+             "write a JSON report to this file: a list with an entry a file; replaces what is there");
+  add_log_options(line);
+  return line;
+}
+
+ExitCode run_info(const Session& session, const CommandLine& line) {
   const Communicator& comm = session.comm;
-  CommandLine line(
-      "info", "Says what is in problem and result files: datasets, shapes, largest entries, scale, report.",
-      {"file"}, "  kronattn info problem.h5 result.h5");
-  line.take_many_files();
-  line.add()("report", po::value<std::string>(), "write a JSON report, a list with an entry a file")  //
-      ("quiet", po::bool_switch(), "print nothing");
-  if (!line.parse(arguments, comm.root())) return done;
   const std::vector<std::string> files = line.files("file");
   if (line.given("report")) check_output(comm, line.text("report"), true, files);
   Json all = Json::array();
   for (const std::string& path : files) {
     double result = 0;
     comm.together([&] { result = comm.root() && is_result(path) ? 1 : 0; });
-    Json info;
-    if (comm.max(result) > 0) {
-      std::string text;
-      comm.together([&] { text = comm.root() ? result_info(path).dump() : ""; });
-      info = Json::parse(comm.broadcast(text, 0));
-    } else {
-      info = problem_info(comm, path);
-    }
-    if (comm.root() && !line.flag("quiet")) std::cout << describe(info);
+    Json info = comm.max(result) > 0 ? result_info(comm, path) : problem_info(comm, path, session.progress);
+    session.print(describe(info));
     all.push_back(std::move(info));
   }
   if (line.given("report")) write_text(comm, line.text("report"), all.dump(2) + "\n");

@@ -1,76 +1,95 @@
 // kronattn: attention and tensor attention of any order, with a proven error on every row, over MPI.
 
 #include <mpi.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
-#include <map>
 
 #include "command.hpp"
 #include "h5.hpp"
+#include "pages.hpp"
+#include "shared_options.hpp"
 #include "version.hpp"
 
 namespace kronattn {
 
 namespace {
 
-const char* const overview = R"(kronattn COMMAND [arguments]
+const Command commands[] = {{generate_line, run_generate},
+                            {plan_line, run_plan},
+                            {solve_line, run_solve},
+                            {verify_line, run_verify},
+                            {info_line, run_info}};
 
-Computes attention of order k = 2, 3, 4, ... with a proven error bound on every row:
+std::vector<CommandLine> command_lines() {
+  std::vector<CommandLine> lines;
+  for (const Command& command : commands) lines.push_back(command.line());
+  return lines;
+}
 
-    O[i,c] = sum_J exp(s(i;J)) V1[j1,c] ... Vk-1[jk-1,c] / sum_J exp(s(i;J)),
-    s(i;J) = scale * sum_l Q[i,l] K1[j1,l] ... Kk-1[jk-1,l],
+bool about_program(const std::string& first) {
+  return first == "--help" || first == "--version" || first == "--man" || first == "--completion";
+}
 
-in time proportional to the number of rows where scores are small, exactly elsewhere. Every command runs alone
-or under mpirun.
+/// The answer to what the program itself is asked.
+std::string answer(const std::vector<std::string>& question) {
+  const std::string& first = question.front();
+  if (first == "--completion") {
+    if (question.size() != 2 || question[1] != "bash") throw UsageError("--completion takes one word, bash");
+    return bash_completion(command_lines());
+  }
+  if (question.size() > 1) throw UsageError(first + " takes no arguments; found " + question[1]);
+  return first == "--help" ? overview_page(command_lines())
+         : first == "--man"
+             ? manual_page(command_lines(), version)
+             : std::string("kronattn ") + version + " (commit " + commit + ", " + build + ")\n";
+}
 
-Commands:
-  generate    write a synthetic problem
-  plan        say what solve would do, and what it would cost
-  solve       solve a problem file
-  verify      check a result against the definition, row by row
-  info        say what is in a problem or result file
+/// Runs a command whose options are read.
+ExitCode run_command(const Command& command, const CommandLine& line, const Communicator& comm,
+                     const Stopwatch& since_init) {
+  const LogLevel level = read_log_level(line);
+  ProgressDisplay display(std::cerr, isatty(STDERR_FILENO) != 0, level, comm.size());
+  Progress progress;
+  if (comm.root() && level >= LogLevel::info)
+    progress = Progress([&](const ProgressState& state) { display.show(state); },
+                        [&] { return since_init.seconds(); });
+  const ExitCode code = command.run({comm, since_init, level, progress}, line);
+  progress.end();
+  if (comm.root() && level >= LogLevel::warning)
+    for (const std::string& note : line.notes()) std::cerr << "note: " + note + "\n";
+  return code;
+}
 
-  kronattn COMMAND --help     the options of a command
-  kronattn --version          version, commit and build
-
-Exit codes: 0 done and the promise kept; 1 the run or a file failed; 2 the command line makes no sense;
-3 verify found an error above the promise or above the bound.
-)";
-
-ExitCode dispatch(const Session& session, const std::vector<std::string>& arguments) {
-  const std::map<std::string, ExitCode (*)(const Session&, const std::vector<std::string>&)> commands = {
-      {"generate", run_generate},
-      {"plan", run_plan},
-      {"solve", run_solve},
-      {"verify", run_verify},
-      {"info", run_info}};
-  if (arguments.empty())
-    throw UsageError("need a command: generate, plan, solve, verify or info; see kronattn --help");
+ExitCode dispatch(const Communicator& comm, const Stopwatch& since_init,
+                  const std::vector<std::string>& arguments) {
+  const char* const need = "need a command: generate, plan, solve, verify or info; see kronattn --help";
+  if (arguments.empty()) throw UsageError(need);
   const std::string& first = arguments.front();
-  if (first == "--help" || first == "--version") {
-    if (arguments.size() > 1) throw UsageError(first + " takes no arguments; found " + arguments[1]);
-    if (session.comm.root()) {
-      if (first == "--help")
-        std::cout << overview;
-      else
-        std::cout << "kronattn " << version << " (commit " << commit << ", " << build << ")\n";
-    }
+  if (about_program(first)) {
+    const std::string text = answer(arguments);
+    if (comm.root()) std::cout << text;
     return done;
   }
-  const auto command = commands.find(first);
-  if (command == commands.end())
-    throw UsageError("there is no command " + first + "; need generate, plan, solve, verify or info");
-  return command->second(session, {arguments.begin() + 1, arguments.end()});
+  for (const Command& command : commands) {
+    CommandLine line = command.line();
+    if (line.about().name != first) continue;
+    if (line.parse({arguments.begin() + 1, arguments.end()}))
+      return run_command(command, line, comm, since_init);
+    if (comm.root()) std::cout << help_page(line);
+    return done;
+  }
+  throw UsageError("there is no command " + first + "; " + need);
 }
 
 int run(const std::vector<std::string>& arguments) {
   const Stopwatch since_init;
   const Communicator comm;
   try {
-    return dispatch({comm, since_init}, arguments);
+    return dispatch(comm, since_init, arguments);
   } catch (const AgreedFailure& error) {
     if (comm.root()) std::cerr << "kronattn: " + std::string(error.what()) + "\n";
     return error.exit_code();
@@ -100,7 +119,22 @@ namespace {
 
 }  // namespace
 
+/// Pages of a process that no mpirun has started are printed without MPI: a build makes files of them, where
+/// MPI need not run.
+bool answered_alone(const std::vector<std::string>& arguments) {
+  if (arguments.empty() || !kronattn::about_program(arguments[0])) return false;
+  for (const char* rank : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
+    if (std::getenv(rank) != nullptr) return false;
+  try {
+    std::cout << kronattn::answer(arguments) << std::flush;
+  } catch (const kronattn::UsageError&) {
+    return false;  // said later, in the same way as all failures
+  }
+  return true;
+}
+
 int main(int count, char** arguments) {
+  if (answered_alone({arguments + 1, arguments + count})) return kronattn::done;
   int provided = 0;
   MPI_Init_thread(&count, &arguments, MPI_THREAD_FUNNELED, &provided);
   kronattn::h5::silence();

@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <cstdio>
-#include <iostream>
 #include <memory>
 
 #include "output_file.hpp"
@@ -30,12 +29,13 @@ double paying_rows(const ProblemShape& shape, double rank) {
   return std::ceil(std::pow(ratio, 1.0 / static_cast<double>(shape.modes())));
 }
 
-ProblemMeasurement measure_sample(const Communicator& comm, Instance instance, const CoordinateWishes& wishes) {
+ProblemMeasurement measure_sample(const Communicator& comm, Instance instance, const CoordinateWishes& wishes,
+                                  Progress& progress) {
   instance.shape.queries = std::min(instance.shape.queries, sampled_rows);
   for (Index& rows : instance.shape.keys) rows = std::min(rows, sampled_rows);
   GeneratedProblem sample(instance);
   PhaseSeconds seconds;
-  return measure_problem(comm, sample, wishes, seconds);
+  return measure_problem(comm, sample, wishes, seconds, progress);
 }
 
 std::string cost_summary(const Json& cost) {
@@ -57,20 +57,30 @@ std::string cost_summary(const Json& cost) {
 
 }  // namespace
 
-ExitCode run_plan(const Session& session, const std::vector<std::string>& arguments) {
-  const Communicator& comm = session.comm;
-  CommandLine line(
-      "plan",
-      "Says what solve would do with a problem file, or with a synthetic problem of given sizes, which is\n"
-      "not written: method, degree, rank, memory, bytes to reduce, and from which size on it pays.",
-      {"problem"},
-      "  kronattn plan problem.h5 --epsilon 1e-8\n"
-      "  kronattn plan --order 3 --rows 1000000000 --width 8 --bound 1",
-      false);
+CommandLine plan_line() {
+  CommandText text{.name = "plan",
+                   .summary = "say what solve would do, and what it would cost",
+                   .description =
+                       "Says what solve would do with a problem file, or with a synthetic problem of given "
+                       "sizes (--order to "
+                       "--seed), which is not written: method, degree, rank, memory, bytes to reduce, and "
+                       "from which size on "
+                       "it pays.",
+                   .files = {"problem"},
+                   .files_needed = false,
+                   .examples = {"kronattn plan problem.h5 --epsilon 1e-8",
+                                "kronattn plan --order 3 --rows 1000000000 --width 8 --bound 1"}};
+  text.exit_codes[failed] = "a file failed, or solve could not keep the promise in the way asked for";
+  CommandLine line(std::move(text));
   add_instance_options(line);
   add_wish_options(line);
   add_run_options(line);
-  if (!line.parse(arguments, comm.root())) return done;
+  add_log_options(line);
+  return line;
+}
+
+ExitCode run_plan(const Session& session, const CommandLine& line) {
+  const Communicator& comm = session.comm;
   Wishes wishes = read_wishes(line);
   const std::optional<double> scale = read_scale(line);
   const int threads = comm.size() * read_threads(line, comm);
@@ -91,15 +101,16 @@ ExitCode run_plan(const Session& session, const std::vector<std::string>& argume
   if (from_file) {
     ProblemFile problem(comm, line.file("problem"), scale);
     PhaseSeconds seconds;
-    measurement = measure_problem(comm, problem, coordinate_wishes(wishes), seconds);
+    measurement = measure_problem(comm, problem, coordinate_wishes(wishes), seconds, session.progress);
     shape = problem.shape();
     precision = problem.precision();
   } else {
     Instance instance = read_instance(line);
     instance.shape.scale = scale.value_or(instance.shape.scale);
-    measurement = measure_sample(comm, instance, coordinate_wishes(wishes));
+    measurement = measure_sample(comm, instance, coordinate_wishes(wishes), session.progress);
     shape = instance.shape;
   }
+  mark_idle_wishes(line, shape);
   wishes.output_precision = read_output_precision(line, precision);
   const std::vector<PlannedHead> heads =
       plan_heads(measurement, shape, wishes, from_file ? line.file("problem") : "plan");
@@ -120,7 +131,7 @@ ExitCode run_plan(const Session& session, const std::vector<std::string>& argume
                                           static_cast<double>(shape.value_width + 1)},
                     {"polynomial_pays_from_rows", rank > 0 ? Json(paying_rows(shape, rank)) : Json(nullptr)}};
   if (line.given("report")) write_text(comm, line.text("report"), report.dump(2) + "\n");
-  if (comm.root() && !line.flag("quiet")) std::cout << plan_summary(report) << cost_summary(report["cost"]);
+  session.print(plan_summary(report) + cost_summary(report["cost"]));
   return done;
 }
 

@@ -44,20 +44,33 @@ std::vector<Index> key_rows(const CommandLine& line, Index modes) {
 }  // namespace
 
 void add_instance_options(CommandLine& line) {
-  line.add()("order", po::value<Index>()->default_value(2), "order k: one query and k-1 key/value modes")  //
-      ("rows", po::value<Index>(), "rows of Q, and of each mode unless --key-rows is given")               //
-      ("width", po::value<Index>(), "width d of queries and keys")                                         //
-      ("key-rows", po::value<std::string>(), "rows of each mode, N1,N2,...")                               //
-      ("value-width", po::value<Index>(), "columns of the values (default: the width)")                    //
-      ("heads", po::value<Index>(), "independent heads; datasets are then (heads, rows, width)")           //
-      ("bound", po::value<double>()->default_value(1, "1"), "entries of Q and K lie in [-B, B]")           //
-      ("distribution", po::value<std::string>()->default_value("uniform"),
-       "uniform: entries in [-B, B]; gaussian: deviation B/3, cut at B; sphere: rows of norm B; positive: "
-       "entries in "
-       "[0, B]")  //
-      ("values", po::value<std::string>()->default_value("signal"),
+  line.add()("order", po::value<Index>()->default_value(2)->value_name("K"),
+             "order of attention, 2 to 64: one query mode and K - 1 key/value modes")  //
+      ("rows", po::value<Index>()->value_name("N"),
+       "rows of Q, and of each mode unless --key-rows is given, at least 1; with --key-rows at least 0; "
+       "needed "
+       "for a synthetic problem")  //
+      ("width", po::value<Index>()->value_name("D"),
+       "width of queries and keys, at least 1; needed for a synthetic problem")  //
+      ("key-rows", po::value<std::string>()->value_name("N1,N2,..."),
+       "rows of each of the K - 1 modes, at least 1 each (default: those of Q)")  //
+      ("value-width", po::value<Index>()->value_name("DV"),
+       "columns of the values, at least 1 (default: the width)")  //
+      ("heads", po::value<Index>()->value_name("H"),
+       "independent heads, at least 1; datasets are then (heads, rows, width) (default: one head, datasets "
+       "are "
+       "(rows, width))")  //
+      ("bound", po::value<double>()->default_value(1, "1")->value_name("B"),
+       "entries of Q and K lie in [-B, B], B above 0")  //
+      ("distribution",
+       po::value<std::string>()->default_value("uniform")->value_name("uniform|gaussian|sphere|positive"),
+       "of the entries of Q and K. uniform: in [-B, B]; gaussian: deviation B/3, cut at B; sphere: rows of "
+       "norm "
+       "B; positive: uniform in [0, B]")  //
+      ("values", po::value<std::string>()->default_value("signal")->value_name("signal|uniform"),
        "signal: V[j,c] = K[j, c mod d] / B, so that the output says something; uniform: in [-1, 1]")  //
-      ("seed", po::value<std::uint64_t>()->default_value(1), "another seed, another problem");
+      ("seed", po::value<Index>()->default_value(1)->value_name("S"),
+       "a whole number of at least 0; another seed, another problem");
 }
 
 Instance read_instance(const CommandLine& line) {
@@ -82,35 +95,38 @@ Instance read_instance(const CommandLine& line) {
   instance.bound = line.number("bound");
   if (!(instance.bound > 0 && std::isfinite(instance.bound)))
     line.complain("--bound is " + short_number(instance.bound) + "; need a finite number above 0");
-  instance.distribution =
-      static_cast<Distribution>(line.choice("distribution", {"uniform", "gaussian", "sphere", "positive"}));
-  instance.signal_values = line.choice("values", {"signal", "uniform"}) == 0;
-  instance.seed = line.seed();
+  instance.distribution = static_cast<Distribution>(line.choice("distribution"));
+  instance.signal_values = line.choice("values") == 0;
+  instance.seed = static_cast<std::uint64_t>(line.integer("seed", 0));
   return instance;
 }
 
 void add_wish_options(CommandLine& line) {
-  line.add()(
-      "epsilon", po::value<double>()->default_value(1e-6, "1e-6"),
-      "the promise: |O - exact| <= epsilon * max|V1| * ... * max|Vk-1| for every entry, 0 < epsilon < 1")  //
-      ("method", po::value<std::string>()->default_value("auto"),
+  line.add()("epsilon", po::value<double>()->default_value(1e-6, "1e-6")->value_name("E"),
+             "the promise: |O - exact| <= E * max|V1| * ... * max|Vk-1| for every entry, 0 < E < 1")  //
+      ("method", po::value<std::string>()->default_value("auto")->value_name("auto|polynomial|exact"),
        "auto: the cheapest way that keeps the promise; polynomial: near-linear time, or fail; exact: all key "
        "tuples")  //
-      ("degree", po::value<Index>(),
-       "use exactly this total degree; without --epsilon no promise is asked and the bound is reported")   //
-      ("scale", po::value<double>(), "of the scores (default: the file's attribute scale, else 1/width)")  //
-      ("precision", po::value<std::string>()->default_value("auto"), "of the arithmetic: auto or double")  //
-      ("coordinates", po::value<std::string>()->default_value("auto"),
+      ("degree", po::value<Index>()->value_name("G"),
+       "use exactly this total degree, at least 0; without --epsilon no promise is asked and the bound is "
+       "reported; not with --method exact (default: the smallest that keeps the promise)")  //
+      ("scale", po::value<double>()->value_name("X"),
+       "what scores are multiplied with, any finite number (default: the file's attribute scale, else "
+       "1/width)")  //
+      ("precision", po::value<std::string>()->default_value("auto")->value_name("auto|double"),
+       "of the arithmetic")  //
+      ("coordinates", po::value<std::string>()->default_value("auto")->value_name("auto|off"),
        "auto: the polynomial method may change coordinates where that is free (order 2: keys centred, coordinates "
        "turned and balanced, negligible ones left out); off: as they stand in the file, for study")  //
-      ("output-precision", po::value<std::string>(), "of O: double or single (default: the type of Q)");
+      ("output-precision", po::value<std::string>()->value_name("double|single"),
+       "of O: float64 or float32 (default: the type of Q)");
 }
 
 Wishes read_wishes(const CommandLine& line) {
   Wishes wishes;
-  wishes.method = static_cast<Method>(line.choice("method", {"auto", "polynomial", "exact"}));
-  line.choice("precision", {"auto", "double"});
-  wishes.change_coordinates = line.choice("coordinates", {"auto", "off"}) == 0;
+  wishes.method = static_cast<Method>(line.choice("method"));
+  line.choice("precision");
+  wishes.change_coordinates = line.choice("coordinates") == 0;
   if (line.given("degree")) {
     wishes.degree = line.integer("degree", 0);
     if (wishes.method == Method::exact)
@@ -122,6 +138,11 @@ Wishes read_wishes(const CommandLine& line) {
       line.complain("--epsilon is " + short_number(*wishes.epsilon) + "; need a number above 0 and below 1");
   }
   return wishes;
+}
+
+void mark_idle_wishes(const CommandLine& line, const ProblemShape& shape) {
+  if (shape.queries > 0) return;
+  for (const char* name : {"method", "degree", "precision"}) line.is_in_vain(name, "there are no queries");
 }
 
 std::optional<double> read_scale(const CommandLine& line) {
@@ -136,10 +157,12 @@ Precision read_output_precision(const CommandLine& line, Precision stored) {
 }
 
 void add_run_options(CommandLine& line) {
-  line.add()("threads", po::value<Index>(),
-             "threads per rank (default: OMP_NUM_THREADS, else this rank's share of the cores)")  //
-      ("report", po::value<std::string>(), "write the JSON report to this file")                  //
-      ("quiet", po::bool_switch(), "no summary");
+  line.add()(
+      "threads", po::value<Index>()->value_name("T"),
+      "threads per rank, 1 to 1024; no result depends on it (default: OMP_NUM_THREADS, else this rank's "
+      "share of the cores)")  //
+      ("report", po::value<std::string>()->value_name("FILE"),
+       "write the JSON report to this file; replaces what is there");
 }
 
 int read_threads(const CommandLine& line, const Communicator& comm) {
@@ -160,6 +183,20 @@ int read_threads(const CommandLine& line, const Communicator& comm) {
   threads = static_cast<int>(comm.min(threads));
   omp_set_num_threads(threads);
   return threads;
+}
+
+void add_log_options(CommandLine& line) {
+  line.add()(
+      "log-level", po::value<std::string>()->default_value("info")->value_name("quiet|warning|info|debug"),
+      "quiet: nothing is printed unless the run fails; warning: notes on what was given in vain; info: "
+      "also a summary, and progress on stderr, live on a terminal, else every 30 seconds; debug: also the "
+      "seconds of each step")  //
+      ("quiet", po::bool_switch(), "the same as --log-level quiet, which it beats");
+}
+
+LogLevel read_log_level(const CommandLine& line) {
+  const auto level = static_cast<LogLevel>(line.choice("log-level"));
+  return line.flag("quiet") ? LogLevel::quiet : level;
 }
 
 }  // namespace kronattn

@@ -2,7 +2,6 @@
 
 #include "solve.hpp"
 
-#include <iostream>
 #include <memory>
 
 #include "output_file.hpp"
@@ -13,18 +12,29 @@ namespace kronattn {
 
 namespace po = boost::program_options;
 
-ExitCode run_solve(const Session& session, const std::vector<std::string>& arguments) {
-  const Communicator& comm = session.comm;
-  CommandLine line(
-      "solve",
-      "Solves a problem file (HDF5: Q, K1, V1, ..., Kk-1, Vk-1; order 2 may say K, V) and writes O,\n"
-      "log_normalizer and error_bound. The result appears under its name only when it is complete.",
-      {"problem"}, "  mpirun -n 4 kronattn solve problem.h5 -o result.h5 --epsilon 1e-6");
-  line.add()("output,o", po::value<std::string>(), "result file to write")  //
+CommandLine solve_line() {
+  CommandText text{
+      .name = "solve",
+      .summary = "solve a problem file",
+      .description =
+          "Solves a problem file (HDF5: Q, K1, V1, ..., Kk-1, Vk-1; order 2 may say K, V) and writes "
+          "O, log_normalizer and error_bound. The result appears under its name only when it is "
+          "complete, and has the same bits at any number of ranks and threads.",
+      .files = {"problem"},
+      .examples = {"kronattn solve problem.h5 -o result.h5",
+                   "mpirun -n 4 kronattn solve problem.h5 -o result.h5 --epsilon 1e-8 --report report.json"}};
+  text.exit_codes[done] = "done, and the promise kept";
+  CommandLine line(std::move(text));
+  line.add()("output,o", po::value<std::string>()->value_name("FILE"), "result file to write; needed")  //
       ("overwrite", po::bool_switch(), "replace the result if it exists");
   add_wish_options(line);
   add_run_options(line);
-  if (!line.parse(arguments, comm.root())) return done;
+  add_log_options(line);
+  return line;
+}
+
+ExitCode run_solve(const Session& session, const CommandLine& line) {
+  const Communicator& comm = session.comm;
   if (!line.given("output")) line.complain("need --output");
   Wishes wishes = read_wishes(line);
   const std::optional<double> scale = read_scale(line);
@@ -36,9 +46,10 @@ ExitCode run_solve(const Session& session, const std::vector<std::string>& argum
   if (line.given("report")) check_output(comm, line.text("report"), true, {problem_path, output});
 
   ProblemFile problem(comm, problem_path, scale);
+  mark_idle_wishes(line, problem.shape());
   wishes.output_precision = read_output_precision(line, problem.precision());
   PhaseSeconds seconds;
-  const ProblemMeasurement measurement = measure_problem(comm, problem, coordinate_wishes(wishes), seconds);
+  const ProblemMeasurement measurement = measure_problem(comm, problem, coordinate_wishes(wishes), seconds, session.progress);
   std::unique_ptr<ResultWriter> result;
   SolveOutcome outcome = solve(
       comm, problem, measurement, wishes,
@@ -47,8 +58,9 @@ ExitCode run_solve(const Session& session, const std::vector<std::string>& argum
                                                 line.flag("overwrite"));
         return [&](Index head, Range rows, const RowOutputs& outputs) { result->write(head, rows, outputs); };
       },
-      seconds);
+      seconds, session.progress);
   {
+    session.progress.begin("check what is written", 0);
     const Timed timed(outcome.seconds.write);
     result->check_written();
   }
@@ -57,7 +69,7 @@ ExitCode run_solve(const Session& session, const std::vector<std::string>& argum
   const Json report = solve_report(comm, problem, measurement, wishes, outcome, facts);
   result->commit(report, measurement.fingerprint());
   if (line.given("report")) write_text(comm, line.text("report"), report.dump(2) + "\n");
-  if (comm.root() && !line.flag("quiet")) std::cout << summary(report);
+  session.print(summary(report));
   return done;
 }
 

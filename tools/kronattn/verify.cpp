@@ -2,7 +2,7 @@
 
 #include "verify.hpp"
 
-#include <iostream>
+#include <cstdio>
 
 #include "output_file.hpp"
 #include "shared_options.hpp"
@@ -26,17 +26,31 @@ std::string summary(const Verification& verification) {
 
 }  // namespace
 
-ExitCode run_verify(const Session& session, const std::vector<std::string>& arguments) {
-  const Communicator& comm = session.comm;
-  CommandLine line(
-      "verify",
-      "Computes rows of a result again by the exact method and compares: with the row's error_bound and\n"
-      "with the promise. Exit code 3 if one is broken by more than the reference's own rounding.",
-      {"problem", "result"}, "  mpirun -n 2 kronattn verify problem.h5 result.h5 --rows 100");
-  line.add()("rows", po::value<std::string>(),
-             "rows of each head to check, evenly spread, or all (default: as many as a minute bears)");
+CommandLine verify_line() {
+  CommandText text{
+      .name = "verify",
+      .summary = "check a result against the definition, row by row",
+      .description =
+          "Computes rows of a result again by the exact method and compares: with the row's "
+          "error_bound, and with the promise.",
+      .files = {"problem", "result"},
+      .examples = {"kronattn verify problem.h5 result.h5",
+                   "mpirun -n 2 kronattn verify problem.h5 result.h5 --rows 100 --report verify.json"}};
+  text.exit_codes[done] = "every row that was checked keeps its bound and the promise";
+  text.exit_codes[failed] = "the run or a file failed";
+  text.exit_codes[wrong_result] =
+      "verify found an error above the promise or above its error_bound, by more than the reference's own "
+      "rounding";
+  CommandLine line(std::move(text));
+  line.add()("rows", po::value<std::string>()->value_name("N|all"),
+             "rows of each head to check, at least 1, evenly spread (default: as many as a minute bears)");
   add_run_options(line);
-  if (!line.parse(arguments, comm.root())) return done;
+  add_log_options(line);
+  return line;
+}
+
+ExitCode run_verify(const Session& session, const CommandLine& line) {
+  const Communicator& comm = session.comm;
   std::optional<Index> wanted_rows;
   const bool all = line.given("rows") && line.text("rows") == "all";
   if (line.given("rows") && !all) {
@@ -58,7 +72,7 @@ ExitCode run_verify(const Session& session, const std::vector<std::string>& argu
   ProblemFile problem(comm, problem_path, scale);
   const ResultFile result(comm, result_path, problem.description());
   PhaseSeconds seconds;
-  const ProblemMeasurement measurement = measure_problem(comm, problem, CoordinateWishes(), seconds);
+  const ProblemMeasurement measurement = measure_problem(comm, problem, CoordinateWishes(), seconds, session.progress);
   if (measurement.fingerprint() != result.fingerprint())
     throw AgreedFailure(result_path + " is the result of another problem than " + problem_path);
 
@@ -66,9 +80,11 @@ ExitCode run_verify(const Session& session, const std::vector<std::string>& argu
   const Index rows = all           ? shape.queries
                      : wanted_rows ? *wanted_rows
                                    : affordable_rows(shape, static_cast<double>(comm.size()) * threads);
-  const Verification verification = verify(comm, problem, measurement, result, rows);
+  if (wanted_rows && *wanted_rows > shape.queries)
+    line.is_in_vain("rows", "each head has " + std::to_string(shape.queries) + " rows, all are checked");
+  const Verification verification = verify(comm, problem, measurement, result, rows, session.progress);
   if (line.given("report")) write_text(comm, line.text("report"), verify_report(verification).dump(2) + "\n");
-  if (comm.root() && !line.flag("quiet")) std::cout << summary(verification);
+  session.print(summary(verification));
   char worst[160];
   std::snprintf(
       worst, sizeof worst, "the largest error is %.3g, %.3g of its bound, that of a log normalizer %.3g",
@@ -77,7 +93,7 @@ ExitCode run_verify(const Session& session, const std::vector<std::string>& argu
     throw WrongResult(result_path + ": an error is above its error_bound; " + worst);
   if (!verification.within_epsilon)
     throw WrongResult(result_path + ": an error is above the promise; " + worst);
-  if (comm.root() && !line.flag("quiet")) std::cout << "verdict    every bound and the promise hold\n";
+  session.print("verdict    every bound and the promise hold\n");
   return done;
 }
 
