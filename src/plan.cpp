@@ -78,9 +78,12 @@ DegreeNeeds foresee(const MeasuredHead& head, const ProblemShape& shape, const C
     return real == Foresight::holds ? real : Foresight::fails;
   };
   DegreeNeeds needs;
+  std::int64_t measured = 0;  // may be a part of all rows (plan without a file)
+  for (std::int64_t rows : queries.spreads.rows) measured += rows;
+  const double each = static_cast<double>(shape.queries) / static_cast<double>(std::max<std::int64_t>(measured, 1));
   Index degree = 0;  // the spreads grow, and with them the degree: start where the last class ended
   for (Index like = 0; like < SpreadClasses::count; ++like) {
-    const auto rows = static_cast<double>(queries.spreads.rows[static_cast<std::size_t>(like)]);
+    const double rows = each * static_cast<double>(queries.spreads.rows[static_cast<std::size_t>(like)]);
     if (rows == 0) continue;
     const double below = queries.spreads.below(like), above = queries.spreads.above(like);
     const double deviation = SpreadClasses::deviation(like);

@@ -1,5 +1,6 @@
 """`kronattn plan` says what `solve` then does; `kronattn info` says what is in a file."""
 import json
+import math
 import unittest
 
 import h5py
@@ -40,6 +41,26 @@ class PlanTest(ProgramTest):
         from_file, from_sizes = self.report("plan", problem), self.report("plan", *sizes)
         self.assertEqual(from_file["plan"], from_sizes["plan"])
         self.assertEqual(from_file["cost"], from_sizes["cost"])
+
+    def test_a_table_says_what_each_digit_costs(self):
+        problem = self.folder / "problem.h5"
+        write_problem(problem, *random_problem(2, 3000, 3000, 3))
+        table = self.report("plan", problem, "--table")["table"]
+        self.assertEqual([round(-math.log10(row["epsilon"])) for row in table], list(range(2, 13)))
+        ranks = [row["rank"] for row in table if row["method"] in ("polynomial", "mixed")]
+        self.assertGreaterEqual(len(ranks), 4)
+        self.assertEqual(ranks, sorted(ranks))
+        for epsilon in ("1e-3", "1e-6"):
+            row = next(row for row in table if math.isclose(row["epsilon"], float(epsilon)))
+            plan = self.report("plan", problem, "--epsilon", epsilon)["plan"]
+            self.assertEqual({name: plan[name] for name in ("degree", "rank", "paper_rank", "reason")},
+                             {name: row[name] for name in ("degree", "rank", "paper_rank", "reason")})
+        self.assert_usage_error(run("plan", problem, "--table", "--degree", 3), "--degree")
+
+    def test_a_plan_for_many_rows_counts_all_of_them(self):
+        sizes = ("--order", 2, "--width", 6, "--epsilon", "1e-5", "--method", "polynomial")
+        few, many = (self.report("plan", *sizes, "--rows", rows)["plan"] for rows in (60000, 10**9))
+        self.assertAlmostEqual(many["mean_row_rank"], few["mean_row_rank"], delta=0.05 * few["mean_row_rank"])
 
     def test_a_plan_counts_what_is_reduced_and_where_it_pays(self):
         problem = self.folder / "problem.h5"

@@ -55,6 +55,47 @@ std::string cost_summary(const Json& cost) {
   return lines;
 }
 
+/// What every tenth costs: the plans for epsilon = 1e-2 ... 1e-12.
+Json plan_table(const ProblemMeasurement& measurement, const ProblemShape& shape, Wishes wishes, double threads) {
+  Json table = Json::array();
+  for (int digits = 2; digits <= 12; ++digits) {
+    wishes.epsilon = std::pow(10.0, -digits);
+    Json row = {{"epsilon", *wishes.epsilon}};
+    try {
+      std::vector<PlannedHead> heads;
+      for (const MeasuredHead& head : measurement.heads)
+        heads.push_back(make_plan(head, shape, measurement.promise, wishes));
+      const Json plan = plan_json(heads, wishes, threads);
+      for (const char* name :
+           {"method", "degree", "rank", "mean_row_rank", "paper_rank", "predicted_seconds", "reason"})
+        row[name] = plan[name];
+    } catch (const NoPlan& reason) {
+      row["method"] = nullptr;
+      row["reason"] = reason.what();
+    }
+    table.push_back(row);
+  }
+  return table;
+}
+
+std::string table_text(const Json& table) {
+  std::string lines = "epsilon  method      degree       rank   mean row  papers' rank  predicted\n";
+  for (const Json& row : table) {
+    char text[160];
+    if (row["method"].is_null())
+      std::snprintf(text, sizeof text, "%-7.0e  can't be promised\n", row["epsilon"].get<double>());
+    else
+      std::snprintf(text, sizeof text, "%-7.0e  %-10s  %6s %10.4g %10.4g %13.3g %8.3g s\n",
+                    row["epsilon"].get<double>(), row["method"].get<std::string>().c_str(),
+                    row["degree"].is_null() ? "-" : row["degree"].dump().c_str(), row["rank"].get<double>(),
+                    row["mean_row_rank"].get<double>(),
+                    row["paper_rank"].is_null() ? HUGE_VAL : row["paper_rank"].get<double>(),
+                    row["predicted_seconds"].get<double>());
+    lines += text;
+  }
+  return lines;
+}
+
 }  // namespace
 
 CommandLine plan_line() {
@@ -69,11 +110,14 @@ CommandLine plan_line() {
                    .files = {"problem"},
                    .files_needed = false,
                    .examples = {"kronattn plan problem.h5 --epsilon 1e-8",
+                                "kronattn plan problem.h5 --table",
                                 "kronattn plan --order 3 --rows 1000000000 --width 8 --bound 1"}};
   text.exit_codes[failed] = "a file failed, or solve could not keep the promise in the way asked for";
   CommandLine line(std::move(text));
   add_instance_options(line);
   add_wish_options(line);
+  line.add()("table", boost::program_options::bool_switch(),
+             "also say what a digit costs: the plan for epsilon = 1e-2 ... 1e-12");
   add_run_options(line);
   add_log_options(line);
   return line;
@@ -82,6 +126,8 @@ CommandLine plan_line() {
 ExitCode run_plan(const Session& session, const CommandLine& line) {
   const Communicator& comm = session.comm;
   Wishes wishes = read_wishes(line);
+  const bool with_table = line.flag("table");
+  if (with_table && wishes.degree) line.complain("--table goes through epsilons; need it without --degree");
   const std::optional<double> scale = read_scale(line);
   const int threads = comm.size() * read_threads(line, comm);
   const bool from_file = line.given("problem");
@@ -130,8 +176,13 @@ ExitCode run_plan(const Session& session, const CommandLine& line) {
                     {"bytes_reduced", static_cast<double>(shape.modes() * shape.heads) * 16 * rank *
                                           static_cast<double>(shape.value_width + 1)},
                     {"polynomial_pays_from_rows", rank > 0 ? Json(paying_rows(shape, rank)) : Json(nullptr)}};
+  std::string text = plan_summary(report) + cost_summary(report["cost"]);
+  if (with_table) {
+    report["table"] = plan_table(measurement, shape, wishes, threads);
+    text += table_text(report["table"]);
+  }
   if (line.given("report")) write_text(comm, line.text("report"), report.dump(2) + "\n");
-  session.print(plan_summary(report) + cost_summary(report["cost"]));
+  session.print(text);
   return done;
 }
 
