@@ -27,7 +27,7 @@ double peak_rss_bytes() {
 struct Total {
   bool polynomial = false, exact = false;
   Index degree = 0, exact_heads = 0;
-  double rank = 0, paper_rank = 0, score_bound = 0, mean_row_rank = 0, rows_exact = 0, flops = 0;
+  double rank = 0, paper_rank = 0, score_bound = 0, mean_row_rank = 0, rows_exact = 0;
 
   explicit Total(const std::vector<PlannedHead>& heads) {
     for (const auto& [plan, estimate] : heads) {
@@ -39,7 +39,6 @@ struct Total {
       score_bound = std::max(score_bound, estimate.score_bound);
       mean_row_rank += estimate.mean_row_rank / static_cast<double>(heads.size());
       rows_exact += estimate.rows_exact;
-      flops += estimate.flops;
     }
   }
   const char* method(bool some_rows_exact) const {
@@ -70,8 +69,11 @@ Json problem_json(const ProblemShape& shape, Precision precision) {
           {"scale", shape.scale},   {"precision", name(precision)}};
 }
 
-Json plan_json(const std::vector<PlannedHead>& heads, const Wishes& wishes, double threads) {
+Json plan_json(const std::vector<PlannedHead>& heads, const ProblemShape& shape, const Wishes& wishes,
+               const Rates& rates, double threads) {
   const Total total(heads);
+  double seconds = 0;
+  for (const PlannedHead& head : heads) seconds += predicted_seconds(head.estimate, shape, rates, threads);
   const auto most_work = std::max_element(heads.begin(), heads.end(), [](const auto& one, const auto& other) {
     return one.estimate.flops < other.estimate.flops;
   });
@@ -84,7 +86,7 @@ Json plan_json(const std::vector<PlannedHead>& heads, const Wishes& wishes, doub
           {"score_bound", number_or_null(total.score_bound)},
           {"epsilon", wishes.epsilon ? Json(*wishes.epsilon) : Json(nullptr)},
           {"precision", "double"},
-          {"predicted_seconds", predicted_seconds(total.flops, threads)}};
+          {"predicted_seconds", seconds}};
 }
 
 Json solve_report(const Communicator& comm, const Problem& problem, const ProblemMeasurement& measurement,
@@ -119,7 +121,7 @@ Json solve_report(const Communicator& comm, const Problem& problem, const Proble
   Json report;
   report["kronattn"] = program_json();
   report["problem"] = problem_json(shape, problem.precision());
-  report["plan"] = plan_json(outcome.heads, wishes, static_cast<double>(comm.size()) * facts.threads);
+  report["plan"] = plan_json(outcome.heads, shape, wishes, facts.rates, static_cast<double>(comm.size()) * facts.threads);
   report["plan"]["method"] = total.method(outcome.rows_exact > 0);
   report["plan"]["mean_row_rank"] =
       shape.queries == 0 ? 0

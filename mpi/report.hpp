@@ -19,13 +19,15 @@ Json number_or_null(double value);
 /// The blocks `kronattn`, `problem` and `plan` that the reports of solve and plan share. `threads`: in all.
 Json program_json();
 Json problem_json(const ProblemShape& shape, Precision precision);
-Json plan_json(const std::vector<PlannedHead>& heads, const Wishes& wishes, double threads);
+Json plan_json(const std::vector<PlannedHead>& heads, const ProblemShape& shape, const Wishes& wishes,
+               const Rates& rates, double threads);
 
 /// The lines of the summary about them.
 std::string plan_summary(const Json& report);
 
 struct RunFacts {
   int threads = 1;
+  Rates rates;                     // for the prediction
   std::int64_t bytes_written = 0;  // by this rank
   double total_seconds = 0;        // of this rank
 };

@@ -52,9 +52,9 @@ struct Comparison {
 
 }  // namespace
 
-Index affordable_rows(const ProblemShape& shape, double threads) {
+Index affordable_rows(const ProblemShape& shape, const Rates& rates, double threads) {
   constexpr double seconds = 40;
-  const double each = predicted_seconds(exact_flops(shape, 1), 1) * static_cast<double>(shape.heads);
+  const double each = exact_flops(shape, 1) / rates.exact * static_cast<double>(shape.heads);
   // A thread works on a row of its own, so fewer rows than threads take no less time.
   const double rows = std::max(1.0, std::floor(seconds / each)) * threads;
   return static_cast<Index>(std::min(rows, static_cast<double>(shape.queries)));

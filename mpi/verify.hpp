@@ -20,7 +20,7 @@ struct Verification {
 
 /// How many rows the exact method can check in about a minute, on so many threads in all: at least one a
 /// thread.
-Index affordable_rows(const ProblemShape& shape, double threads);
+Index affordable_rows(const ProblemShape& shape, const Rates& rates, double threads);
 
 /// Collective. `rows` rows of each head, evenly spread. Computes them by the exact method.
 Verification verify(const Communicator& comm, Problem& problem, const ProblemMeasurement& measurement,

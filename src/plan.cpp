@@ -27,8 +27,6 @@ constexpr double largest_polynomial_score = 700;
 /// What `auto` lets the key sums take on a rank. Fixed, because the choice of method decides bits.
 constexpr double largest_automatic_memory = 16e9;
 
-constexpr double nominal_flops_per_second = 1e10;  // of one thread, either method
-
 double total_degree_rank(const ProblemShape& shape, Index degree) {
   return binomial(static_cast<double>(shape.width + degree), static_cast<double>(degree));
 }
@@ -128,8 +126,8 @@ PlannedHead polynomial_head(PlannedHead head, const ProblemShape& shape, const P
   // Where monomials are dropped, what they may come to is one column more of the evaluation.
   const auto columns = static_cast<double>(shape.value_width + 1);
   const double evaluation = evaluate_flops(shape, monomials, 1) * (choice.threshold > 0 ? 1 + 1 / columns : 1);
-  estimate.flops =
-      aggregate_flops(shape, estimate.rank) + evaluation + exact_flops(file_shape, estimate.rows_exact);
+  estimate.exact_flops = exact_flops(file_shape, estimate.rows_exact);
+  estimate.flops = aggregate_flops(shape, estimate.rank) + evaluation + estimate.exact_flops;
   estimate.memory_bytes = polynomial_memory(shape, estimate.rank);
   head.plan.method = Method::polynomial;
   head.plan.monomials = std::move(choice);
@@ -157,8 +155,12 @@ double exact_flops(const ProblemShape& shape, double rows) {
   return rows * shape.tuples() * (2 * d + 2 * columns + flops_of_exp);
 }
 
-double predicted_seconds(double flops, double threads) {
-  return flops / (nominal_flops_per_second * threads);
+double predicted_seconds(const Estimate& estimate, const ProblemShape& shape, const Rates& rates, double threads) {
+  double rows = static_cast<double>(shape.queries);
+  for (Index keys : shape.keys) rows += static_cast<double>(keys);
+  const double polynomial = estimate.flops - estimate.exact_flops;
+  return (polynomial / rates.polynomial + estimate.exact_flops / rates.exact +
+          (polynomial > 0 ? rows * rates.row_seconds : 0)) / threads;
 }
 
 namespace {
@@ -217,7 +219,7 @@ class Planning {
                         : "double precision); need a larger --epsilon"));
     planned_.plan.method = Method::exact;
     planned_.estimate.reason = std::move(reason);
-    planned_.estimate.flops = exact_work();
+    planned_.estimate.flops = planned_.estimate.exact_flops = exact_work();
     return planned_;
   }
 

@@ -49,6 +49,7 @@ struct Estimate {
   double paper_rank = 0;     // C(k(g+d), kg) at the papers' degree; may be infinite
   double score_bound = 0;    // S
   double flops = 0;          // all ranks together
+  double exact_flops = 0;    // of these, by the exact method
   double memory_bytes = 0;   // per rank, beside the rows in flight
 };
 
@@ -85,7 +86,13 @@ double evaluate_flops(const ProblemShape& shape, double rows, double rank);
 /// Work of the exact method for `rows` query rows, an exp counted as the flops that take as long.
 double exact_flops(const ProblemShape& shape, double rows);
 
-/// Rough seconds for `flops` on `threads` threads in all: a nominal rate, no measurement of this machine.
-double predicted_seconds(double flops, double threads);
+/// What a thread of a machine does in a second. Only seconds are predicted from it; nothing is decided.
+struct Rates {
+  double polynomial = 1e10, exact = 1e10;  // flops a second, as counted above
+  double row_seconds = 5e-7;               // of a row by the polynomial method, beside its flops
+};
+
+/// Rough seconds of computing on `threads` threads in all.
+double predicted_seconds(const Estimate& estimate, const ProblemShape& shape, const Rates& rates, double threads);
 
 }  // namespace kronattn

@@ -8,6 +8,7 @@
 
 #include "output_file.hpp"
 #include "problem_file.hpp"
+#include "rates.hpp"
 #include "shared_options.hpp"
 #include "solve.hpp"
 
@@ -56,7 +57,8 @@ std::string cost_summary(const Json& cost) {
 }
 
 /// What every tenth costs: the plans for epsilon = 1e-2 ... 1e-12.
-Json plan_table(const ProblemMeasurement& measurement, const ProblemShape& shape, Wishes wishes, double threads) {
+Json plan_table(const ProblemMeasurement& measurement, const ProblemShape& shape, Wishes wishes,
+                const Rates& rates, double threads) {
   Json table = Json::array();
   for (int digits = 2; digits <= 12; ++digits) {
     wishes.epsilon = std::pow(10.0, -digits);
@@ -65,7 +67,7 @@ Json plan_table(const ProblemMeasurement& measurement, const ProblemShape& shape
       std::vector<PlannedHead> heads;
       for (const MeasuredHead& head : measurement.heads)
         heads.push_back(make_plan(head, shape, measurement.promise, wishes));
-      const Json plan = plan_json(heads, wishes, threads);
+      const Json plan = plan_json(heads, shape, wishes, rates, threads);
       for (const char* name :
            {"method", "degree", "rank", "mean_row_rank", "paper_rank", "predicted_seconds", "reason"})
         row[name] = plan[name];
@@ -161,6 +163,7 @@ ExitCode run_plan(const Session& session, const CommandLine& line) {
   const std::vector<PlannedHead> heads =
       plan_heads(measurement, shape, wishes, from_file ? line.file("problem") : "plan");
 
+  const Rates rates = machine_rates(comm, true);
   double memory = 0, rank = 0;
   for (const PlannedHead& head : heads) {
     memory = std::max(memory, head.estimate.memory_bytes);
@@ -169,7 +172,7 @@ ExitCode run_plan(const Session& session, const CommandLine& line) {
   Json report;
   report["kronattn"] = program_json();
   report["problem"] = problem_json(shape, precision);
-  report["plan"] = plan_json(heads, wishes, threads);
+  report["plan"] = plan_json(heads, shape, wishes, rates, threads);
   report["cost"] = {{"threads", threads},
                     {"predicted_seconds", report["plan"]["predicted_seconds"]},
                     {"memory_bytes_per_rank", memory},
@@ -178,7 +181,7 @@ ExitCode run_plan(const Session& session, const CommandLine& line) {
                     {"polynomial_pays_from_rows", rank > 0 ? Json(paying_rows(shape, rank)) : Json(nullptr)}};
   std::string text = plan_summary(report) + cost_summary(report["cost"]);
   if (with_table) {
-    report["table"] = plan_table(measurement, shape, wishes, threads);
+    report["table"] = plan_table(measurement, shape, wishes, rates, threads);
     text += table_text(report["table"]);
   }
   if (line.given("report")) write_text(comm, line.text("report"), report.dump(2) + "\n");

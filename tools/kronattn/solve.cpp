@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "output_file.hpp"
+#include "rates.hpp"
 #include "result_file.hpp"
 #include "shared_options.hpp"
 
@@ -41,6 +42,7 @@ ExitCode run_solve(const Session& session, const CommandLine& line) {
   if (line.given("output-precision")) line.precision("output-precision");  // before any work
   RunFacts facts;
   facts.threads = read_threads(line, comm);
+  facts.rates = machine_rates(comm, false);
   const std::string &problem_path = line.file("problem"), &output = line.text("output");
   check_output(comm, output, line.flag("overwrite"), {problem_path});
   if (line.given("report")) check_output(comm, line.text("report"), true, {problem_path, output});

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "output_file.hpp"
+#include "rates.hpp"
 #include "shared_options.hpp"
 
 namespace kronattn {
@@ -79,7 +80,8 @@ ExitCode run_verify(const Session& session, const CommandLine& line) {
   const ProblemShape& shape = problem.shape();
   const Index rows = all           ? shape.queries
                      : wanted_rows ? *wanted_rows
-                                   : affordable_rows(shape, static_cast<double>(comm.size()) * threads);
+                                   : affordable_rows(shape, machine_rates(comm, false),
+                                                     static_cast<double>(comm.size()) * threads);
   if (wanted_rows && *wanted_rows > shape.queries)
     line.is_in_vain("rows", "each head has " + std::to_string(shape.queries) + " rows, all are checked");
   const Verification verification = verify(comm, problem, measurement, result, rows, session.progress);
