@@ -1,8 +1,9 @@
 // The library's front door: attention of matrices in memory, spread over ranks.
 //
+//   kronattn::Wishes wishes;
+//   wishes.epsilon = 1e-6;
 //   const kronattn::Communicator comm(MPI_COMM_WORLD);
-//   const kronattn::Attention result = kronattn::attention(comm, {queries, {keys}, {values}}, {.epsilon =
-//   1e-6});
+//   const kronattn::Attention result = kronattn::attention(comm, {queries, {keys}, {values}}, wishes);
 //
 //   O[i,c]  = sum_J exp(s(i;J)) V1[j1,c] ... Vk-1[jk-1,c] / sum_J exp(s(i;J))
 //   s(i;J)  = scale * sum_l Q[i,l] K1[j1,l] ... Kk-1[jk-1,l]

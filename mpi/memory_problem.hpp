@@ -19,7 +19,7 @@ namespace kronattn {
 struct AttentionInput {
   Matrix queries;                    // (own rows, d)
   std::vector<Matrix> keys, values;  // one each per mode: (own rows, d), (own rows, d_v)
-  std::optional<double> scale;       // of the scores, the same on all ranks; 1/d unless given
+  std::optional<double> scale = {};  // of the scores, the same on all ranks; 1/d unless given
 };
 
 class MemoryProblem : public Problem {
