@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
+
+#include "text.hpp"
 
 namespace kronattn {
 
@@ -105,10 +108,14 @@ std::string Communicator::broadcast(const std::string& text, int from) const {
   return copy;
 }
 
+void Communicator::combine(double* values, Index count) const {
+  static_assert(sizeof(double) == sizeof(std::int64_t));
+  // The bits of 0 are those of the integer 0.
+  allreduce(reinterpret_cast<std::int64_t*>(values), count, MPI_INT64_T, MPI_BOR, comm_);
+}
+
 std::vector<double> Communicator::gather(const std::vector<double>& mine) const {
-  std::vector<std::int64_t> lengths(static_cast<std::size_t>(size_));
-  const auto length = static_cast<std::int64_t>(mine.size());
-  check(MPI_Allgather(&length, 1, MPI_INT64_T, lengths.data(), 1, MPI_INT64_T, comm_), "MPI_Allgather");
+  const std::vector<std::int64_t> lengths = gather(static_cast<std::int64_t>(mine.size()));
   std::vector<double> all;
   for (int from = 0; from < size_; ++from) {
     std::vector<double> part(static_cast<std::size_t>(lengths[static_cast<std::size_t>(from)]));
@@ -118,6 +125,50 @@ std::vector<double> Communicator::gather(const std::vector<double>& mine) const 
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;
+}
+
+void Communicator::need_same(double number, const std::string& what) const {
+  const double least = min(number), most = max(number);
+  if (least != most)
+    throw AgreedFailure(what + " is " + short_number(least) + " on one rank and " + short_number(most) +
+                        " on another; need the same on all");
+}
+
+std::vector<std::int64_t> Communicator::gather(std::int64_t value) const {
+  std::vector<std::int64_t> values(static_cast<std::size_t>(size_));
+  check(MPI_Allgather(&value, 1, MPI_INT64_T, values.data(), 1, MPI_INT64_T, comm_), "MPI_Allgather");
+  return values;
+}
+
+namespace {
+
+/// Ranges of rows as MPI takes them: whole rows are counted, so that an int suffices.
+struct RowCounts {
+  explicit RowCounts(const std::vector<Range>& ranges) {
+    for (Range rows : ranges) {
+      if (rows.end > std::numeric_limits<int>::max())
+        throw std::runtime_error("a rank holds " + std::to_string(rows.end) +
+                                 " rows of a matrix; need at most 2147483647, or more ranks");
+      counts.push_back(static_cast<int>(rows.size()));
+      places.push_back(static_cast<int>(rows.begin));
+    }
+  }
+  std::vector<int> counts, places;
+};
+
+}  // namespace
+
+void Communicator::exchange_rows(const double* sent, const std::vector<Range>& to, double* received,
+                                 const std::vector<Range>& from, Index columns) const {
+  std::optional<RowCounts> send, receive;
+  together([&] { send.emplace(to), receive.emplace(from); });
+  MPI_Datatype row = MPI_DATATYPE_NULL;
+  check(MPI_Type_contiguous(static_cast<int>(columns), MPI_DOUBLE, &row), "MPI_Type_contiguous");
+  check(MPI_Type_commit(&row), "MPI_Type_commit");
+  check(MPI_Alltoallv(sent, send->counts.data(), send->places.data(), row, received, receive->counts.data(),
+                      receive->places.data(), row, comm_),
+        "MPI_Alltoallv");
+  check(MPI_Type_free(&row), "MPI_Type_free");
 }
 
 namespace {

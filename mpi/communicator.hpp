@@ -63,8 +63,22 @@ class Communicator {
   double min(double value) const;
   void broadcast(double* values, Index count, int from) const;
   std::string broadcast(const std::string& text, int from) const;
+  /// Values of which each is 0 on all ranks but one, on all ranks: exact.
+  void combine(double* values, Index count) const;
   /// Every rank's values, one after the other, on all ranks.
   std::vector<double> gather(const std::vector<double>& mine) const;
+
+  /// Throws AgreedFailure unless all ranks have the same number (not nan), naming it `what`.
+  void need_same(double number, const std::string& what) const;
+
+  /// The values of all ranks, in rank order.
+  std::vector<std::int64_t> gather(std::int64_t value) const;
+
+  /// Rows of `columns` numbers change hands: rank p gets the rows to[p] of `sent`, and what rank p sends here
+  /// becomes the rows from[p] of `received`. Row numbers count from 0 in each buffer; ranges of `to` may
+  /// overlap.
+  void exchange_rows(const double* sent, const std::vector<Range>& to, double* received,
+                     const std::vector<Range>& from, Index columns) const;
 
   /// How many different hosts the ranks run on, and how many ranks share this one. Collective.
   int hosts() const;

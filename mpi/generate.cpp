@@ -13,11 +13,6 @@ namespace {
 /// Rows that are generated and written together.
 constexpr Index rows_per_write = 16 * random_block_rows;
 
-std::string part_name(Part part) {
-  if (part.kind == Part::queries) return "Q";
-  return std::string(1, part.kind == Part::keys ? 'K' : 'V').append(std::to_string(part.mode + 1));
-}
-
 }  // namespace
 
 Matrix GeneratedProblem::block(Part part, Index head, Index number) const {

@@ -58,39 +58,33 @@ void merge(const Communicator& comm, QueryMeasurement& queries) {
   max(comm, queries.spreads.above);
 }
 
-/// Some rows of a dataset, in blocks evenly spread over it, which row numbers alone decide.
-Matrix sample_rows(Problem& problem, Part part, Index head, Index blocks, Index block_rows) {
+/// Collective in its failures. Some rows of a dataset, in blocks evenly spread over it, which row numbers alone decide.
+/// Those that this rank owns are read, the others are 0.
+Matrix my_sample(const Communicator& comm, Problem& problem, Part part, Index head, Index blocks, Index block_rows) {
   const Index rows = problem.rows(part);
-  if (rows <= blocks * block_rows) return problem.read(part, head, {0, rows});
-  Matrix sample(blocks * block_rows, problem.columns(part));
+  if (rows <= blocks * block_rows) blocks = 1, block_rows = rows;
+  const Range mine = share_of_rows(rows, key_tile_rows, comm.size(), comm.rank());
+  Matrix sample = Matrix::Zero(blocks * block_rows, problem.columns(part));
   for (Index b = 0; b < blocks; ++b) {
-    const auto begin = static_cast<Index>(std::llround(static_cast<double>(rows - block_rows) *
-                                                       static_cast<double>(b) / static_cast<double>(blocks - 1)));
-    sample.middleRows(b * block_rows, block_rows) = problem.read(part, head, {begin, begin + block_rows});
+    const double step = blocks > 1 ? static_cast<double>(rows - block_rows) / static_cast<double>(blocks - 1) : 0;
+    const auto first = static_cast<Index>(std::llround(step * static_cast<double>(b)));
+    const Range own{std::max(first, mine.begin), std::min(first + block_rows, mine.end)};
+    if (own.size() > 0)
+      sample.middleRows(b * block_rows + own.begin - first, own.size()) = problem.read(part, head, own);
   }
   return sample;
 }
 
-/// Collective: reads a sample of one head on one rank, for all.
+/// Collective: a sample of one head, on all ranks.
 HeadSample read_sample(const Communicator& comm, Problem& problem, Index head) {
-  constexpr Index query_blocks = 8, query_block_rows = 32, key_blocks = 64, key_block_rows = 64;
-  const ProblemShape& shape = problem.shape();
   HeadSample sample;
-  const int reader = static_cast<int>(head % comm.size());
   comm.together([&] {
-    if (comm.rank() == reader)
-      sample.queries = sample_rows(problem, {Part::queries}, head, query_blocks, query_block_rows);
-    else
-      sample.queries.resize(std::min(shape.queries, query_blocks * query_block_rows), shape.width);
-    for (Index m = 0; m < shape.modes(); ++m)
-      if (comm.rank() == reader)
-        sample.keys.push_back(sample_rows(problem, {Part::keys, m}, head, key_blocks, key_block_rows));
-      else
-        sample.keys.emplace_back(std::min(shape.keys[static_cast<std::size_t>(m)], key_blocks * key_block_rows),
-                                 shape.width);
+    sample.queries = my_sample(comm, problem, {Part::queries}, head, 8, 32);
+    for (Index m = 0; m < problem.shape().modes(); ++m)
+      sample.keys.push_back(my_sample(comm, problem, {Part::keys, m}, head, 64, 64));
   });
-  comm.broadcast(sample.queries.data(), sample.queries.size(), reader);
-  for (Matrix& keys : sample.keys) comm.broadcast(keys.data(), keys.size(), reader);
+  comm.combine(sample.queries.data(), sample.queries.size());
+  for (Matrix& keys : sample.keys) comm.combine(keys.data(), keys.size());
   const auto finite = [](const Matrix& rows) { return rows.allFinite(); };
   if (!finite(sample.queries) || !std::all_of(sample.keys.begin(), sample.keys.end(), finite)) {
     sample.queries.setZero();  // the full pass will name the entry

@@ -14,6 +14,12 @@ struct Part {
   Index mode = 0;
 };
 
+/// Q, K1, V1, K2, ...
+inline std::string part_name(Part part) {
+  if (part.kind == Part::queries) return "Q";
+  return std::string(1, part.kind == Part::keys ? 'K' : 'V').append(std::to_string(part.mode + 1));
+}
+
 class Problem {
  public:
   virtual ~Problem() = default;

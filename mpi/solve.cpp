@@ -80,11 +80,14 @@ class HeadSolve {
   void run() {
     if (planned_.plan.method == Method::exact) {
       const Range mine = share_of_rows(file_shape_.queries, exact_tile_rows(), comm_.size(), comm_.rank());
-      sum_exactly(mine.size(), outcome_.content, [&](Range rows) {
-        return read({Part::queries}, {mine.begin + rows.begin, mine.begin + rows.end});
-      }, [&](Range rows, const RowOutputs& outputs) {
-        if (rows.size() > 0) deliver({mine.begin + rows.begin, mine.begin + rows.end}, outputs);
-      });
+      sum_exactly(
+          mine.size(), outcome_.content,
+          [&](Range rows) { return read({Part::queries}, {mine.begin + rows.begin, mine.begin + rows.end}); },
+          [&](Range rows, const RowOutputs& outputs) {
+            comm_.together([&] {
+              if (rows.size() > 0) deliver({mine.begin + rows.begin, mine.begin + rows.end}, outputs);
+            });
+          });
       return;
     }
     run_polynomial();
@@ -110,12 +113,28 @@ class HeadSolve {
     sink_(number_, rows, outputs);
   }
 
-  /// Delivers single rows of `outputs`: row `at` is row numbers[at] of the head.
-  void deliver_singly(const std::vector<Index>& numbers, Range at, const RowOutputs& outputs) {
-    for (Index i = at.begin; i < at.end; ++i) {
-      const Index number = numbers[static_cast<std::size_t>(i)];
-      deliver({number, number + 1}, outputs.part({i - at.begin, i - at.begin + 1}));
+  /// Collective: rows of `numbers` that this rank has seen to go to the ranks that own them, which deliver them.
+  void deliver_to_owners(const std::vector<Index>& numbers, const RowOutputs& outputs) {
+    const Index d_v = shape_.value_width;
+    std::vector<double> packed;
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      const auto row = static_cast<Index>(i);
+      packed.push_back(static_cast<double>(numbers[i]));
+      packed.insert(packed.end(), outputs.output.row(row).data(), outputs.output.row(row).data() + d_v);
+      packed.insert(packed.end(), {outputs.log_normalizer(row), outputs.error_bound(row), outputs.log_error(row)});
     }
+    packed = comm_.gather(packed);
+    const Range mine = share_of_rows(shape_.queries, query_tile_rows, comm_.size(), comm_.rank());
+    comm_.together([&] {
+      RowOutputs one(1, d_v);
+      for (const double* row = packed.data(); row < packed.data() + packed.size(); row += d_v + 4) {
+        const auto number = static_cast<Index>(row[0]);
+        if (number < mine.begin || number >= mine.end) continue;
+        std::copy_n(row + 1, d_v, one.output.data());
+        one.log_normalizer(0) = row[d_v + 1], one.error_bound(0) = row[d_v + 2], one.log_error(0) = row[d_v + 3];
+        deliver({number, number + 1}, one);
+      }
+    });
   }
 
   /// Collective. Measurement -> sums -> rows; rows that miss the promise are seen to afterwards.
@@ -238,22 +257,27 @@ class HeadSolve {
     planned_.estimate.rank = static_cast<double>(sums->monomials.count());
     outcome_.rows_raised += missing.count();
     MissingRows still;
+    std::vector<Index> kept;
+    RowOutputs outputs;
     comm_.together([&] {
       QueryEvaluation queries = evaluation(*sums);
       const Range mine = share_of_rows(missing.count(), query_tile_rows, comm_.size(), comm_.rank());
       if (mine.size() == 0) return;
       const Timed timed(outcome_.seconds.evaluate);
       const Matrix mine_rows = missing.queries(mine, file_shape_.width);
-      const RowOutputs outputs = queries.evaluate(mine_rows);
+      const RowOutputs all = queries.evaluate(mine_rows);
       outcome_.monomials_evaluated += queries.monomials_evaluated();
+      std::vector<Index> places;
       for (Index i = 0; i < mine.size(); ++i) {
         const Index number = missing.numbers[static_cast<std::size_t>(mine.begin + i)];
-        if (promise_.kept(outputs.error_bound(i), outputs.log_error(i)))
-          deliver({number, number + 1}, outputs.part({i, i + 1}));
+        if (promise_.kept(all.error_bound(i), all.log_error(i)))
+          kept.push_back(number), places.push_back(i);
         else
           still.add(number, mine_rows.row(i).data(), mine_rows.cols());
       }
+      outputs = all.rows(places);
     });
+    deliver_to_owners(kept, outputs);
     return gather(comm_, still);
   }
 
@@ -261,16 +285,21 @@ class HeadSolve {
   MissingRows sum_missing_exactly(const MissingRows& missing) {
     const Range mine = share_of_rows(missing.count(), exact_tile_rows(), comm_.size(), comm_.rank());
     ContentSum seen_before;
-    sum_exactly(mine.size(), seen_before, [&](Range rows) {
-      return missing.queries({mine.begin + rows.begin, mine.begin + rows.end}, file_shape_.width);
-    }, [&](Range rows, const RowOutputs& outputs) {
-      deliver_singly(missing.numbers, {mine.begin + rows.begin, mine.begin + rows.end}, outputs);
-    });
+    sum_exactly(
+        mine.size(), seen_before,
+        [&](Range rows) {
+          return missing.queries({mine.begin + rows.begin, mine.begin + rows.end}, file_shape_.width);
+        },
+        [&](Range rows, const RowOutputs& outputs) {
+          const auto first = missing.numbers.begin() + mine.begin;
+          deliver_to_owners({first + rows.begin, first + rows.end}, outputs);
+        });
     outcome_.rows_exact += missing.count();
     return {};
   }
 
-  /// Collective. The exact method for `count` rows of this rank, `queries(range)` of them, in passes over all keys.
+  /// Collective. The exact method for `count` rows of this rank, `queries(range)` of them, in passes over all keys;
+  /// deliver_rows is called collectively.
   template <class Queries, class Deliver>
   void sum_exactly(Index count, ContentSum& content, Queries queries, Deliver deliver_rows) {
     PhaseSeconds& seconds = outcome_.seconds;
@@ -292,7 +321,7 @@ class HeadSolve {
         outputs = attention.finish(certificate);
         seconds.evaluate += watch.seconds() - (seconds.read - read_before);
       }
-      comm_.together([&] { deliver_rows(rows, outputs); });
+      deliver_rows(rows, outputs);
     }
   }
 

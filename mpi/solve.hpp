@@ -20,7 +20,7 @@
 
 namespace kronattn {
 
-/// Where finished rows go: called by each rank for the rows that it has computed.
+/// Where finished rows go: called by each rank for its own rows, once for each, in any order.
 using RowSink = std::function<void(Index head, Range rows, const RowOutputs& outputs)>;
 
 /// What a solve did, beside the rows: the same on all ranks, except `seconds`, which are this rank's.

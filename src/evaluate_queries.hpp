@@ -29,18 +29,25 @@ struct RowOutputs {
       : output(rows, value_width), log_normalizer(rows), error_bound(rows), log_error(rows) {}
 
   RowOutputs part(Range rows) const {
-    RowOutputs some;
-    some.output = output.middleRows(rows.begin, rows.size());
-    some.log_normalizer = log_normalizer.segment(rows.begin, rows.size());
-    some.error_bound = error_bound.segment(rows.begin, rows.size());
-    some.log_error = log_error.segment(rows.begin, rows.size());
-    return some;
+    return some(Eigen::seqN(rows.begin, rows.size()));
   }
+  RowOutputs rows(const std::vector<Index>& places) const { return some(places); }
 
   Matrix output;          // (rows, d_v)
   Vector log_normalizer;  // (rows)
   Vector error_bound;     // (rows)
   Vector log_error;       // (rows) bound of the error of log_normalizer
+
+ private:
+  template <class Places>
+  RowOutputs some(const Places& places) const {
+    RowOutputs chosen;
+    chosen.output = output(places, Eigen::all);
+    chosen.log_normalizer = log_normalizer(places);
+    chosen.error_bound = error_bound(places);
+    chosen.log_error = log_error(places);
+    return chosen;
+  }
 };
 
 /// The query side of one head: all that rows are evaluated with.

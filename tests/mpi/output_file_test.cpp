@@ -1,44 +1,13 @@
 #include "output_file.hpp"
 
-#include <unistd.h>
-
-#include <filesystem>
-
 #include "mpi_main.hpp"
+#include "scratch.hpp"
 #include "tiles.hpp"
 
 namespace kronattn {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A folder that all ranks share and rank 0 removes.
-class Scratch {
- public:
-  explicit Scratch(const Communicator& comm) : comm_(comm) {
-    std::string path;
-    if (comm.root()) {
-      path = (fs::temp_directory_path() / ("kronattn_test_" + std::to_string(getpid()))).string();
-      fs::create_directory(path);
-    }
-    path_ = comm.broadcast(path, 0);
-  }
-  ~Scratch() {
-    comm_.add(0);
-    if (comm_.root()) fs::remove_all(path_);
-  }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  Index files() const {
-    comm_.add(0);
-    const auto count = std::distance(fs::directory_iterator(path_), fs::directory_iterator());
-    comm_.add(0);
-    return count;
-  }
-
- private:
-  const Communicator& comm_;
-  std::string path_;
-};
 
 const std::vector<DatasetPlan> datasets = {{"table", {2, 9, 3}, Precision::double_precision, true},
                                            {"column", {9}, Precision::single_precision, false},

@@ -268,9 +268,9 @@ TEST(DistributedSolve, ReadsEachRowOnceAPassAndEvenly) {
   InMemory problem(testing::random_problem({n}, n, 2, 1, testing::Uniform(6, -1, 1)));
   PhaseSeconds seconds;
   measure_problem(comm, problem, {}, seconds);
-  // The sample is read by one rank: 256 queries, 4096 keys.
+  // The sample: 256 queries, 4096 keys, by those who own them.
   EXPECT_EQ(comm.sum(problem.bytes_read()), 3 * n + 256 + 4096);
-  EXPECT_EQ(problem.bytes_read(), 3 * n / comm.size() + (comm.root() ? 256 + 4096 : 0));
+  EXPECT_NEAR(static_cast<double>(problem.bytes_read()), static_cast<double>(3 * n + 256 + 4096) / comm.size(), 64);
 }
 
 }  // namespace
