@@ -41,6 +41,8 @@ void merge(const Communicator& comm, ModeMeasurement& mode) {
   min(comm, mode.key_min);
   max(comm, mode.key_max);
   mode.key_norm = comm.max(mode.key_norm);
+  mode.weight_max = comm.max(mode.weight_max);
+  comm.sum(mode.weight_sum.digits());
   comm.sum(mode.key_sums.digits());
   comm.sum(mode.key_powers.digits());
   min(comm, mode.value_min);
@@ -196,11 +198,11 @@ class Measuring {
       inspect(problem_, values, number, rows, value_rows, content);
       measure_tiles(rows.size(), key_tile_rows, mode, empty, [&](Range tile, BothModes& mine) {
         const ConstTile tile_keys = key_rows.middleRows(tile.begin, tile.size());
-        mine.file.absorb_keys(tile_keys, shape_.order());
+        mine.file.absorb_keys(tile_keys, Vector(), shape_.order());
         mine.file.absorb_values(value_rows.middleRows(tile.begin, tile.size()));
         if (head.change.none()) return;
         const ChangedKeys changed = head.change.keys(tile_keys);
-        mine.changed.absorb_keys(changed.rows, shape_.order());
+        mine.changed.absorb_keys(changed.rows, changed.weights, shape_.order());
         mine.changed.absorb_values(value_rows.middleRows(tile.begin, tile.size()));
         mine.remainder = std::max(mine.remainder, changed.remainder);
         mine.dropped = std::max(mine.dropped, changed.dropped);
@@ -291,7 +293,7 @@ ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, c
   // A sample may mislead: where rows that it did not hold are far outside of its coordinates, the file's are kept.
   bool misled = false;
   for (std::size_t head = 0; head < of_head.size(); ++head)
-    if (measurement.heads[head].changed.queries.score_error > wishes.negligible_score)
+    if (!(measurement.heads[head].changed.queries.score_error <= wishes.negligible_score))
       of_head[head].change = false, misled = misled || wishes.change;
   if (misled) measure(of_head);
 

@@ -180,8 +180,7 @@ class HeadSolve {
           content.add({Part::values, m}, number_, rows, values);
         }
         const Timed timed(outcome_.seconds.aggregate);
-        sums.modes[mode].absorb(sums.monomials, from_degree, keys, values, head_.change, coordinates_.keys[mode],
-                                coordinates_.values[mode]);
+        sums.modes[mode].absorb(sums.monomials, from_degree, keys, values, head_.change, coordinates_, m);
         progress_.advance(rows.size());
       }
     }

@@ -30,8 +30,7 @@ class KeyAggregate {
   /// in the file, starting at a tile boundary. Only monomials of degree `from_degree` and up are summed. Uses all
   /// OpenMP threads. Cost: 2 rows r (d_v + 1) flops.
   void absorb(const Monomials& monomials, Index from_degree, const ConstTile& keys, const ConstTile& values,
-              const ChangeOfCoordinates& change, const ColumnScaling& key_scaling,
-              const ColumnScaling& value_scaling);
+              const ChangeOfCoordinates& change, const Coordinates& coordinates, Index mode);
 
   /// Makes room for more monomials behind those that are there (a degree added).
   void grow(Index monomials) { sums_.grow(monomials * columns_); }
@@ -47,7 +46,8 @@ class KeyAggregate {
   /// Roundings that a term of degree m goes through until its sum is read, key features included; relatively
   /// to rows * prod_l max|k_l|^a_l * max|v|. Source: mathematics.md E8, and the quantum of the fixed-point
   /// sums.
-  static double roundings(Index degree, Index rows);
+  /// `rows_per_weight` as in Coordinates: the number of rows that the quantum counts by, over the sum of the weights.
+  static double roundings(Index degree, Index rows, double rows_per_weight);
 
  private:
   Index columns_;

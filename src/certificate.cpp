@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
+#include <numbers>
 
 #include "aggregate_keys.hpp"
 #include "exponential.hpp"
@@ -69,10 +70,11 @@ PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Co
                                              const std::vector<double>& monomials_per_degree,
                                              Precision output_precision)
     : units_(coordinates, output_precision),
-      tuples_(shape.tuples()),
+      tuples_(coordinates.tuples),
       unit_(unit),
+      log_weight_(coordinates.weight_exponent * std::numbers::ln2),
       mean_roundings_(static_cast<double>(shape.width + 4 * shape.order() + 16)),
-      scaling_slack_(std::ldexp(1.0, static_cast<int>(shape.order()))) {
+      largest_weight_(std::max(2.0, 2 * coordinates.weights.cwiseAbs().sum() / unit * own_rounding)) {
   for (double count : monomials_per_degree) monomials_ += count;
   double blocks = 0;  // of this degree, from above: each block of parents starts a block of children
   const auto degree = static_cast<Index>(monomials_per_degree.size()) - 1;
@@ -80,7 +82,7 @@ PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Co
     blocks +=
         std::ceil(monomials_per_degree[static_cast<std::size_t>(m)] / static_cast<double>(monomial_block));
     double roundings = 0;
-    for (Index rows : shape.keys) roundings += KeyAggregate::roundings(m, rows);
+    for (Index rows : shape.keys) roundings += KeyAggregate::roundings(m, rows, coordinates.rows_per_weight);
     roundings += static_cast<double>(shape.modes());                  // product over the modes
     roundings += static_cast<double>(5 * m + 1);                      // multinomial weights, w_l / unit
     roundings += static_cast<double>(std::max<Index>(m - 1, 0)) + 1;  // query feature times sum
@@ -92,17 +94,19 @@ PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Co
 
 double PolynomialCertificate::rounding(const std::vector<double>& coefficients, double box) const {
   const double ratio = box / unit_ * (1 + 2 * u);
-  // Underflow: an operation on features, products or weights loses at most 2^-1074, and what multiplies it
-  // afterwards sums up to at most exp(2^k box) over the monomials, since scaled maxima lie in [1/2, 1).
-  double power = 1, sum = 0x1p-1000 * monomials_ * std::exp(scaling_slack_ * box);
-  for (std::size_t m = 0; m < coefficients.size(); ++m, power *= ratio)
-    sum += gamma(roundings_[m]) * std::abs(coefficients[m]) * power;
+  // Underflow: an operation on features, products, weights or coefficients loses at most 2^-1074, and what multiplies
+  // it afterwards sums up, over the monomials of degree m, to at most (2 sum_l |w_l| / unit)^m: of the head, not of the
+  // row, whose own entries may be tiny beside those that queries are scaled by.
+  double power = 1, largest = 1, sum = 0;
+  for (std::size_t m = 0; m < coefficients.size(); ++m, power *= ratio, largest *= largest_weight_)
+    sum += gamma(roundings_[m]) * std::abs(coefficients[m]) * power +
+           0x1p-1000 * monomials_ * (1 + std::abs(coefficients[m])) * largest;
   return sum * own_rounding;
 }
 
 double PolynomialCertificate::jensen(const RowScores& scores) const {
   const double slack = scores.box * gamma(mean_roundings_) + 8 * u * (1 + std::abs(scores.jensen));
-  return tuples_ * std::exp(scores.jensen - slack) / own_rounding;
+  return std::min(DBL_MAX, tuples_ * std::exp(scores.jensen - slack) / own_rounding);
 }
 
 RowBound PolynomialCertificate::finish(const double* moments, const RowScores& scores, const RowPolynomial& polynomial,
@@ -135,7 +139,8 @@ RowBound PolynomialCertificate::finish(const double* moments, const RowScores& s
     const double quotient = values(c) / normalizer;
     const double lowest = units_.lowest()(c), highest = units_.highest()(c);
     double spread = gap * std::max(highest - quotient, quotient - lowest);
-    if (lowest < highest && lowest <= quotient && quotient <= highest) {
+    if (std::isfinite(gap) && std::isfinite(gaps(c)) && lowest < highest && lowest <= quotient &&
+        quotient <= highest) {
       const double above = std::max(0.0, highest * gaps(d_v) - gaps(c)) + 3 * gap_delta;
       const double below = std::max(0.0, gaps(c) - lowest * gaps(d_v)) + 3 * gap_delta;
       const double chord = ((quotient - lowest) * above + (highest - quotient) * below) / (highest - lowest);
@@ -148,10 +153,12 @@ RowBound PolynomialCertificate::finish(const double* moments, const RowScores& s
     bound.output = std::max(bound.output, units_.error(quotient, c, error * own_rounding));
   }
   const bool usable = normalizer > 0 && std::isfinite(normalizer);
-  log_normalizer = (usable ? std::log(normalizer) : std::log(tuples_) + scores.jensen) + scores.shift;
+  log_normalizer = (usable ? std::log(normalizer) : std::log(tuples_) + scores.jensen) + (scores.shift + log_weight_);
   bound.log_normalizer = usable ? log_error((gap + delta) / low * own_rounding) + scores.error + scores.shift_error +
-                                      log_rounding(std::log(normalizer)) + log_rounding(log_normalizer)
+                                      log_rounding(std::log(normalizer)) + log_rounding(log_normalizer) +
+                                      log_rounding(std::abs(scores.shift) + std::abs(log_weight_))
                                 : HUGE_VAL;
+  if (std::isnan(bound.log_normalizer)) bound.log_normalizer = HUGE_VAL;
   return bound;
 }
 
@@ -165,7 +172,7 @@ ExactCertificate::ExactCertificate(const ProblemShape& shape, const Coordinates&
   for (Index rows : shape.keys) {
     const auto tiles = static_cast<double>(tile_count(rows, key_tile_rows));
     exponentials_ += tiles + 2;
-    sum_roundings_ += static_cast<double>(key_tile_rows) + 2 * tiles + 4;
+    sum_roundings_ += static_cast<double>(std::min(key_tile_rows, rows)) + 2 * tiles + 4;
   }
 }
 

@@ -84,8 +84,9 @@ class PolynomialCertificate {
 
   OutputUnits units_;
   double tuples_, unit_;
+  double log_weight_;      // of the power of two that was taken off the key weights
   double mean_roundings_;  // in the mean score, relatively to the box score
-  double scaling_slack_;   // 2^k
+  double largest_weight_;  // what a term of one degree less can be multiplied with on its way
   double monomials_ = 0;
   std::vector<double> roundings_;  // M_m
 };

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "norms.hpp"
+
 namespace kronattn {
 
 namespace {
@@ -11,10 +13,18 @@ namespace {
 constexpr Index widest = 256;
 
 /// Second moments keep their square roots to this: smaller directions are noise.
-constexpr double floor_of_moments = 1e-14;
+constexpr double floor_of_moments = 1e-10;
 
 /// Where the coordinates matter alike, turning them only makes boxes larger.
 constexpr double even_coordinates = 4;
+
+/// Queries are centred where this share of their mean square is that of their mean, and the weights stay within e^+-20.
+constexpr double worth_centring = 0.1, largest_exponent = 20;
+
+constexpr double furthest_exponent = 100, useless = 1e300;
+
+/// What underflow can add to a coordinate or a remainder.
+constexpr double smallest_error = 0x1p-1000;
 
 struct Roots {
   Eigen::MatrixXd root, inverse;  // C^(1/2), C^(-1/2)
@@ -28,14 +38,20 @@ struct Roots {
   }
 };
 
+/// Numbers whose products and squares are far from the ends of double.
+constexpr double smallest_tame = 1e-60;
+
 bool tame(const Matrix& rows) {
   const double largest = rows.size() > 0 ? rows.cwiseAbs().maxCoeff() : 0;
-  return largest == 0 || (largest > 1e-60 && largest < 1e60);
+  return largest == 0 || (largest > smallest_tame && largest < 1 / smallest_tame);
 }
 
-/// Norms of the last columns of each row.
+/// Norms of the last columns of each row, from above.
 Vector norms_from(const Matrix& rows, Index first) {
-  return rows.rightCols(rows.cols() - first).rowwise().norm();
+  Vector norms(rows.rows());
+  for (Index i = 0; i < rows.rows(); ++i)
+    norms(i) = hoelder_norm(rows.row(i).data() + first, rows.cols() - first, 2);
+  return norms;
 }
 
 }  // namespace
@@ -44,11 +60,26 @@ ChangeOfCoordinates::ChangeOfCoordinates(const HeadSample& sample, double scale,
   const Matrix &queries = sample.queries, &keys = sample.keys.front();
   const Index d = keys.cols();
   if (d > widest || !tame(queries) || !tame(keys) || queries.rows() == 0) return;
+  if (!(std::abs(scale) > smallest_tame && std::abs(scale) < 1 / smallest_tame)) return;
   scale_ = scale;
-  centre_ = keys.colwise().mean();
+  Vector query_mean = queries.colwise().mean();
+  Vector weights = Vector::Ones(keys.rows());
+  const auto exponents = [&] { return Vector(scale * (keys * query_mean)); };
+  const bool centred_queries =
+      query_mean.squaredNorm() > worth_centring * queries.squaredNorm() / static_cast<double>(queries.rows()) &&
+      exponents().maxCoeff() - exponents().minCoeff() < 2 * largest_exponent;
+  if (centred_queries)
+    weights = (exponents().array() - exponents().maxCoeff()).exp();
+  else
+    query_mean.setZero();
+  weights /= weights.sum();
+
+  centre_ = keys.transpose() * weights;
   const Matrix centred = keys.rowwise() - centre_.transpose();
-  const Roots key_roots(centred.transpose() * centred / static_cast<double>(keys.rows()));
-  const Eigen::MatrixXd query_moments = queries.transpose() * queries / static_cast<double>(queries.rows());
+  const Matrix spread_queries = queries.rowwise() - query_mean.transpose();
+  const Roots key_roots(centred.transpose() * weights.asDiagonal() * centred);
+  const Eigen::MatrixXd query_moments =
+      spread_queries.transpose() * spread_queries / static_cast<double>(queries.rows());
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(key_roots.root * query_moments * key_roots.root);
   // Largest first: L^2, the squares of what a coordinate adds to the root mean square of the scores.
   const Vector squares = solver.eigenvalues().reverse();
@@ -58,17 +89,26 @@ ChangeOfCoordinates::ChangeOfCoordinates(const HeadSample& sample, double scale,
   basis_ = key_roots.root * turn * roots.cwiseInverse().asDiagonal();
   inverse_ = roots.asDiagonal() * turn.transpose() * key_roots.inverse;
   kept_ = d;
-  basis_norm_ = basis_.norm();
 
-  const Matrix new_queries = queries * basis_, new_keys = centred * inverse_.transpose();
+  const Matrix new_queries = spread_queries * basis_, new_keys = centred * inverse_.transpose();
   const auto share_of_the_rest = [&](Index kept) {
     return std::abs(scale) * norms_from(new_queries, kept).maxCoeff() * norms_from(new_keys, kept).maxCoeff();
   };
   while (kept_ > 1 && share_of_the_rest(kept_ - 1) <= negligible / 4) --kept_;
   if (kept_ == d && roots(0) <= std::sqrt(even_coordinates) * roots(d - 1)) {
     basis_ = inverse_ = Matrix::Identity(d, d);
-    basis_norm_ = std::sqrt(static_cast<double>(d));
   }
+  column_norms_ = basis_.colwise().norm();
+  if (centred_queries) {
+    query_centre_ = (basis_.transpose() * query_mean).head(kept_);
+    reference_ = (scale * (centred * inverse_.transpose()).leftCols(kept_) * query_centre_).maxCoeff();
+  }
+}
+
+double ChangeOfCoordinates::weight_error(const Vector& largest_keys) const {
+  if (!weighs_keys()) return 0;
+  const double exponent = std::abs(scale_) * query_centre_.cwiseAbs().dot(largest_keys) + std::abs(reference_);
+  return exponent * gamma(static_cast<double>(kept_ + 6)) + 8 * unit_roundoff;  // exp itself is right to 2 u
 }
 
 ChangedKeys ChangeOfCoordinates::keys(const ConstTile& rows) const {
@@ -78,11 +118,22 @@ ChangedKeys ChangeOfCoordinates::keys(const ConstTile& rows) const {
   const double rounding = gamma(static_cast<double>(rows.cols() + 8));
   ChangedKeys changed;
   changed.rows = all.leftCols(kept_);
+  Vector exponents = Vector::Zero(rows.rows());
+  if (weighs_keys()) exponents = (scale_ * (changed.rows * query_centre_)).array() - reference_;
+  if (!all.allFinite() || !remainders.allFinite() || !(exponents.cwiseAbs().maxCoeff() <= furthest_exponent)) {
+    // A key so far from the sample makes the change useless: it is told, and not worked with.
+    changed.rows.setZero();
+    if (weighs_keys()) changed.weights = Vector::Ones(rows.rows());
+    changed.remainder = changed.dropped = useless;
+    return changed;
+  }
+  if (weighs_keys()) changed.weights = exponents.array().exp();
+  const Vector sizes = norms_from(centred, 0), remainder_sizes = norms_from(remainders, 0);
   for (Index j = 0; j < rows.rows(); ++j)
-    changed.remainder = std::max(changed.remainder, remainders.row(j).norm() * (1 + rounding) +
-                                                        rounding * (2 * centred.row(j).norm() +
-                                                                    basis_norm_ * all.row(j).norm()));
-  if (kept_ < all.cols()) changed.dropped = norms_from(all, kept_).maxCoeff() * (1 + rounding);
+    changed.remainder =
+        std::max(changed.remainder, remainder_sizes(j) * (1 + rounding) + smallest_error +
+                                        rounding * (2 * sizes(j) + all.row(j).cwiseAbs().dot(column_norms_)));
+  if (kept_ < all.cols()) changed.dropped = norms_from(all, kept_).maxCoeff();
   return changed;
 }
 
@@ -91,12 +142,19 @@ ChangedQueries ChangeOfCoordinates::queries(const ConstTile& rows) const {
   const double rounding = gamma(static_cast<double>(rows.cols() + 8));
   ChangedQueries changed;
   changed.rows = all.leftCols(kept_);
-  changed.norm = rows.rowwise().norm() * (1 + rounding);
-  changed.rounding = changed.norm * (rounding * basis_norm_);
-  changed.dropped = norms_from(all, kept_) * (1 + rounding) +
-                    changed.rounding * std::sqrt(static_cast<double>(all.cols() - kept_));
-  changed.shift = scale_ * (rows * centre_);
-  changed.shift_error = changed.norm * (centre_.norm() * std::abs(scale_) * rounding);
+  changed.norm = norms_from(Matrix(rows), 0);
+  changed.rounding = (changed.norm * (rounding * column_norms_.head(kept_).maxCoeff())).array() + smallest_error;
+  if (weighs_keys()) {
+    changed.rows.rowwise() -= query_centre_.transpose();
+    changed.rounding = (2 * changed.rounding).array() + rounding * query_centre_.cwiseAbs().maxCoeff();
+  }
+  changed.dropped = (norms_from(all, kept_) +
+                     changed.norm * (rounding * column_norms_.tail(all.cols() - kept_).norm())).array() +
+                    smallest_error;
+  changed.shift = (scale_ * (rows * centre_)).array() + reference_;
+  changed.shift_error =
+      (changed.norm * (centre_.norm() * std::abs(scale_) * rounding)).array() + rounding * std::abs(reference_) +
+      std::abs(scale_) * smallest_error;
   return changed;
 }
 

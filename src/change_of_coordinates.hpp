@@ -7,6 +7,10 @@
 // large as the remainder r that was measured. B and c come from a sample: B makes the second moments of both sides one
 // and the same diagonal matrix (mathematics.md F1, F2), so that coordinates can be sorted by what they matter, and
 // those that provably do not matter on any row are left out.
+//
+// Queries can be centred too, at any t: (B' q) . k' = (B' q - t) . k' + t . k', and the last term, which depends on the
+// key alone, becomes a weight e^(scale t . k') of the key. All sums over keys are then weighted sums, and the number of
+// keys is the sum of their weights (mathematics.md F1').
 #pragma once
 
 #include <vector>
@@ -19,6 +23,7 @@ namespace kronattn {
 /// Key rows in changed coordinates, and what that left behind.
 struct ChangedKeys {
   Matrix rows;           // (b, d')
+  Vector weights;        // (b) e^(scale t . k' - reference); empty where queries are not centred
   double remainder = 0;  // max_j |r_j|_2, rounding included
   double dropped = 0;    // max_j norm of the coordinates that were left out
 };
@@ -29,7 +34,7 @@ struct ChangedQueries {
   Vector norm;          // (b) |q|_2, from above
   Vector dropped;       // (b) norm of the coordinates that were left out, from above
   Vector rounding;      // (b) what each new coordinate may be off by
-  Vector shift;         // (b) scale q . c, which was taken off the scores of the row
+  Vector shift;         // (b) scale q . c + reference, which was taken off the scores of the row
   Vector shift_error;   // (b) rounding of that
 };
 
@@ -43,6 +48,9 @@ class ChangeOfCoordinates {
   ChangeOfCoordinates(const HeadSample& sample, double scale, double negligible);
 
   bool none() const { return basis_.size() == 0; }
+  bool weighs_keys() const { return query_centre_.size() > 0; }
+  /// What the logarithm of a weight may be off by, for keys of at most these sizes (d').
+  double weight_error(const Vector& largest_keys) const;
   /// d', the coordinates that are kept of d.
   Index width(Index d) const { return none() ? d : kept_; }
 
@@ -54,9 +62,11 @@ class ChangeOfCoordinates {
   Index kept_ = 0;
   double scale_ = 0;
   Vector centre_;         // (d) c
+  Vector query_centre_;   // (d') t; empty where queries are not centred
+  double reference_ = 0;  // about the largest exponent of a weight
   Matrix basis_;          // (d, d) B
   Matrix inverse_;        // (d, d) k' = inverse (k - c)
-  double basis_norm_ = 0; // Frobenius
+  Vector column_norms_;    // (d) of B
 };
 
 }  // namespace kronattn

@@ -45,6 +45,12 @@ Coordinates::Coordinates(const HeadMeasurement& head, const ProblemShape& shape)
     keys.emplace_back(mode.key_min.cwiseAbs().cwiseMax(mode.key_max.cwiseAbs()));
     values.emplace_back(Vector::Constant(shape.value_width, largest_value(mode)));
     value_exponent += values.back().exponents.front();
+    int exponent = 0;
+    if (mode.weight_max != 1) std::frexp(mode.weight_max, &exponent);
+    const double weight = std::ldexp(mode.weight(), -exponent);
+    weight_exponent += exponent;
+    tuples *= weight;
+    rows_per_weight = std::max(rows_per_weight, static_cast<double>(mode.rows) / weight);
   }
 
   const ScoreBounds bounds(head.modes, shape);

@@ -4,33 +4,12 @@
 #include <cmath>
 #include <optional>
 
+#include "norms.hpp"
 #include "tiles.hpp"
 
 namespace kronattn {
 
 namespace {
-
-/// (sum_l |x_l|^k)^(1/k), rounded up; scaled by a power of two so that no power overflows.
-double hoelder_norm(const double* x, Index d, Index k) {
-  double largest = 0;
-  for (Index l = 0; l < d; ++l) largest = std::max(largest, std::abs(x[l]));
-  if (largest == 0) return 0;
-  int exponent = 0;
-  std::frexp(largest, &exponent);
-  const double first = std::ldexp(1.0, -exponent / 2), second = std::ldexp(1.0, -exponent - (-exponent / 2));
-  double sum = 0;
-  for (Index l = 0; l < d; ++l) {
-    const double scaled = std::abs(x[l]) * first * second;
-    double power = scaled;
-    for (Index i = 1; i < k; ++i) power *= scaled;
-    sum += power;
-  }
-  const double root = k == 2   ? std::sqrt(sum)
-                      : k == 3 ? std::cbrt(sum)
-                               : std::pow(sum, 1.0 / static_cast<double>(k));
-  // Below the normal numbers a relative slack does nothing: one step up always counts.
-  return std::nextafter(std::ldexp(root * (1 + 4 * gamma(static_cast<double>(d + 2 * k + 8))), exponent), HUGE_VAL);
-}
 
 /// A product of many factors, of which no part may leave the range of long double before the whole does.
 class ScaledProduct {
@@ -49,6 +28,11 @@ class ScaledProduct {
   int exponent_ = 0, last_ = 0;
 };
 
+/// A tile's sum as exact sums take it: a product of a weight and a subnormal key may be too small for them.
+long double summable(long double sum) {
+  return std::abs(sum) < 0x1p-1074L ? 0 : sum;
+}
+
 /// The next double above, for bounds that were computed in long double.
 double up_from(long double x) {
   const auto rounded = static_cast<double>(x);
@@ -64,28 +48,33 @@ ModeMeasurement::ModeMeasurement(Index width, Index value_width)
       value_min(Vector::Constant(value_width, HUGE_VAL)),
       value_max(Vector::Constant(value_width, -HUGE_VAL)) {}
 
-void ModeMeasurement::absorb_keys(const ConstTile& keys, Index order) {
+void ModeMeasurement::absorb_keys(const ConstTile& keys, const Vector& weights, Index order) {
   const Index d = keys.cols();
   rows += keys.rows();
   for (Index begin = 0; begin < keys.rows(); begin += key_tile_rows) {
     const Index end = std::min(keys.rows(), begin + key_tile_rows);
     std::vector<long double> sums(static_cast<std::size_t>(d), 0);
     std::vector<long double> powers(static_cast<std::size_t>(key_powers.size()), 0);
+    long double weight = 0;
     for (Index j = begin; j < end; ++j) {
       const double* row = keys.data() + j * keys.outerStride();
+      const double w = weights.size() > 0 ? weights(j) : 1;
+      weight += w;
+      weight_max = std::max(weight_max, w);
       for (Index l = 0; l < d; ++l) {
         key_min(l) = std::min(key_min(l), row[l]);
         key_max(l) = std::max(key_max(l), row[l]);
-        sums[static_cast<std::size_t>(l)] += row[l];
+        sums[static_cast<std::size_t>(l)] += static_cast<long double>(w) * row[l];
       }
       key_norm = std::max(key_norm, hoelder_norm(row, d, order));
-      if (!key_units.empty()) add_powers(row, powers);
+      if (!key_units.empty()) add_powers(row, w, powers);
     }
+    weight_sum.add(0, weight);
     for (Index i = 0; i < key_powers.size(); ++i) {
       const long double sum = powers[static_cast<std::size_t>(i)];
       key_powers.add(i, sum > 0 ? std::max(sum, 0x1p-900L) : 0);  // bounds from above: what vanishes is rounded up
     }
-    for (Index l = 0; l < d; ++l) key_sums.add(l, sums[static_cast<std::size_t>(l)]);
+    for (Index l = 0; l < d; ++l) key_sums.add(l, summable(sums[static_cast<std::size_t>(l)]));
   }
 }
 
@@ -106,12 +95,12 @@ void ModeMeasurement::sum_powers(const Matrix& key_sample) {
   }
 }
 
-void ModeMeasurement::add_powers(const double* row, std::vector<long double>& powers) const {
+void ModeMeasurement::add_powers(const double* row, double weight, std::vector<long double>& powers) const {
   for (std::size_t l = 0; l < key_units.size(); ++l) {
     // An entry far outside of the sample makes the sum useless, not wrong: it is cut above what power_mean trusts.
     const long double unit = std::min(std::abs(std::ldexp(static_cast<long double>(row[l]), -key_units[l])), 0x1p20L);
     const long double square = unit * unit;
-    long double power = 1;
+    long double power = weight;
     for (Index p = 0; p < even_powers; ++p) powers[l * even_powers + static_cast<std::size_t>(p)] += power *= square;
   }
 }
@@ -123,7 +112,7 @@ long double ModeMeasurement::power_mean(Index l, Index p) const {
   if (std::ldexp(largest, -unit) >= 0x1p20L) return largest;
   // Between two even powers, the geometric mean bounds the odd one; above the last, the largest entry.
   const auto even = [&](Index power) {
-    return power == 0 ? 1.0L : key_powers.mean(l * even_powers + power / 2 - 1, static_cast<double>(rows));
+    return power == 0 ? 1.0L : key_powers.mean(l * even_powers + power / 2 - 1, weight());
   };
   const Index low = std::min(p / 2 * 2, 2 * even_powers), high = std::min((p + 1) / 2 * 2, 2 * even_powers);
   long double mean = std::sqrt(even(low) * even(high));
@@ -137,6 +126,8 @@ void ModeMeasurement::merge(const ModeMeasurement& other) {
   key_min = key_min.cwiseMin(other.key_min);
   key_max = key_max.cwiseMax(other.key_max);
   key_norm = std::max(key_norm, other.key_norm);
+  weight_max = std::max(weight_max, other.weight_max);
+  weight_sum.merge(other.weight_sum);
   key_sums.merge(other.key_sums);
   key_powers.merge(other.key_powers);
   value_min = value_min.cwiseMin(other.value_min);
@@ -154,7 +145,7 @@ ScoreBounds::ScoreBounds(const std::vector<ModeMeasurement>& modes, const Proble
     box.push_back(
         std::abs(product([l](const ModeMeasurement& mode) -> long double { return mode.largest_key(l); })));
     mean.push_back(product(
-        [l](const ModeMeasurement& mode) { return mode.key_sums.mean(l, static_cast<double>(mode.rows)); }));
+        [l](const ModeMeasurement& mode) { return mode.key_sums.mean(l, mode.weight()); }));
     // The range of the product, relatively to the box.
     long double low = shape.scale < 0 ? -1 : 1, high = low;
     for (const ModeMeasurement& mode : modes) {
@@ -204,7 +195,7 @@ void QueryMeasurement::absorb(const ConstTile& queries, const std::vector<RowSco
     largest = largest.cwiseMax(queries.row(i).transpose().cwiseAbs());
     score_bound = std::max(score_bound, row.largest());
     box_bound = std::max(box_bound, row.box);
-    score_error = std::max(score_error, row.error);
+    if (!(row.error <= score_error)) score_error = std::isnan(row.error) ? HUGE_VAL : row.error;
     const Index like = SpreadClasses::of(row.deviation);
     ++spreads.rows[static_cast<std::size_t>(like)];
     spreads.below(like) = std::max(spreads.below(like), row.mean - row.low);
@@ -235,8 +226,10 @@ MeasuredHead::MeasuredHead(const HeadSample& file_sample, const ProblemShape& sh
                            double negligible_score) {
   if (may_change && shape.order() == 2) change = ChangeOfCoordinates(file_sample, shape.scale, negligible_score);
   sample = file_sample;
-  if (!change.none())
-    sample = {change.queries(file_sample.queries).rows, {change.keys(file_sample.keys.front()).rows}};
+  if (!change.none()) {
+    ChangedKeys keys = change.keys(file_sample.keys.front());
+    sample = {change.queries(file_sample.queries).rows, {std::move(keys.rows)}, std::move(keys.weights)};
+  }
   scores = ScoreShape(sample, shape.scale);
 }
 
@@ -250,8 +243,9 @@ QueryTile::QueryTile(const MeasuredHead& head, const ScoreBounds& bounds, const 
     changed = head.change.queries(queries);
     rows = changed->rows;
   }
-  double key_box = 0;
-  for (Index l = 0; l < rows.cols(); ++l) key_box += head.changed.modes.front().largest_key(l);
+  Vector largest_keys(rows.cols());
+  for (Index l = 0; l < rows.cols(); ++l) largest_keys(l) = head.changed.modes.front().largest_key(l);
+  const double weight_error = changed ? head.change.weight_error(largest_keys) : 0;
   const std::vector<ScoreShape::Spread> spreads = head.scores.spread(rows);
   for (Index i = 0; i < count; ++i) {
     RowScores row = bounds.row(rows.row(i).data());
@@ -262,7 +256,8 @@ QueryTile::QueryTile(const MeasuredHead& head, const ScoreBounds& bounds, const 
     if (changed) {
       row.error = std::abs(shape.scale) * (1 + 1e-12) *
                   (changed->norm(i) * head.key_remainder + changed->dropped(i) * head.key_dropped +
-                   changed->rounding(i) * key_box);
+                   changed->rounding(i) * largest_keys.sum()) +
+                  weight_error;
       row.shift = changed->shift(i);
       row.shift_error = changed->shift_error(i);
     }

@@ -20,8 +20,9 @@ struct ModeMeasurement {
   ModeMeasurement() = default;
   ModeMeasurement(Index width, Index value_width);
 
-  /// Takes rows (rows, d) of keys in, all finite. `order` is k, for the Hoelder norm.
-  void absorb_keys(const ConstTile& keys, Index order);
+  /// Takes rows (rows, d) of keys in, all finite, with their weights (rows), or 1 each where there are none. `order` is
+  /// k, for the Hoelder norm.
+  void absorb_keys(const ConstTile& keys, const Vector& weights, Index order);
   /// Takes rows (rows, d_v) of values in.
   void absorb_values(const ConstTile& values);
   /// Takes what another one has absorbed in.
@@ -30,12 +31,17 @@ struct ModeMeasurement {
   Index rows = 0;               //       keys absorbed so far
   Vector key_min, key_max;      // (d)   range of each key column
   double key_norm = 0;          //       max_j (sum_l |K_jl|^k)^(1/k)
-  ExactSums key_sums;           // (d)   sum_j K_jl
-  ExactSums key_powers;         // (d, 4) sum_j (K_jl / 2^e_l)^p, p = 2, 4, 6, 8; nothing where key_units is empty
+  double weight_max = 0;        //       largest weight
+  ExactSums weight_sum{1};      //       sum_j w_j
+  ExactSums key_sums;           // (d)   sum_j w_j K_jl
+  ExactSums key_powers;         // (d, 4) sum_j w_j (K_jl / 2^e_l)^p, p = 2, 4, 6, 8; nothing where key_units is empty
   std::vector<int> key_units;   // (d)   e_l
   Vector value_min, value_max;  // (d_v) range of each value column
 
   double largest_key(Index l) const { return std::max(std::abs(key_min(l)), std::abs(key_max(l))); }
+
+  /// N of this mode: the sum of its weights, which is the number of rows where all are 1.
+  double weight() const { return static_cast<double>(weight_sum.mean(0, 1)); }
 
   /// Powers of the keys are summed too, in units of what a sample of them shows. Before anything is absorbed.
   void sum_powers(const Matrix& key_sample);
@@ -45,7 +51,7 @@ struct ModeMeasurement {
   static constexpr Index even_powers = 4;
 
  private:
-  void add_powers(const double* row, std::vector<long double>& powers) const;
+  void add_powers(const double* row, double weight, std::vector<long double>& powers) const;
 };
 
 /// What is known of the scores of one query row before anything is summed. All but `mean` and `deviation` are proved.

@@ -39,7 +39,8 @@ RowPolynomial suited_polynomial(const ScoreShape& shape, Index degree, double ce
   const auto constant_bound = [&] { return constant_bound_polynomial(degree, largest, unit); };
   if (below + above > 2 * widest_node_interval || m > ScoreShape::most_nodes) return constant_bound();
   std::vector<double> nodes;
-  for (double node : shape.nodes(m)) nodes.push_back(centre + deviation * node);
+  for (double node : shape.nodes(m))  // nodes outside of the interval would serve no score
+    nodes.push_back(std::clamp(centre + deviation * node, centre - below, centre + above));
   nodes.resize(static_cast<std::size_t>(m), centre);
   const double slack = 4 * unit_roundoff * (std::abs(centre) + below + above);
   RowPolynomial polynomial =

@@ -104,7 +104,8 @@ RowPolynomial node_polynomial(Index degree, double low, double high, const std::
   RowPolynomial polynomial;
   polynomial.values = in_units(p.values, unit);
   polynomial.majorant = in_units(w.values, unit);
-  polynomial.majorant[0] += static_cast<double>((p.rounding(largest) + w.rounding(largest)) * (1 + 1e-10L));
+  // w counts twice: tau was also subtracted from a coefficient of P, where it may have cancelled.
+  polynomial.majorant[0] += static_cast<double>((p.rounding(largest) + 3 * w.rounding(largest)) * (1 + 1e-10L));
   polynomial.factor = static_cast<double>(half_gap);
   polynomial.nodes = static_cast<Index>(nodes.size());
   return polynomial;

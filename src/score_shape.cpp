@@ -12,19 +12,27 @@ namespace {
 constexpr Index most_queries = 64, most_tuples = 1024;
 
 /// Key tuples of the sample: row t is the entrywise product of one sampled row of each mode.
-Matrix sampled_tuples(const std::vector<Matrix>& keys) {
-  Index rows = 0;
-  for (const Matrix& mode : keys) rows = std::max(rows, mode.rows());
-  const Index count = std::min(rows, most_tuples);
-  Matrix tuples = Matrix::Ones(count, keys.front().cols());
-  Index stride = std::max<Index>(1, rows / count);  // each mode has steps of its own, so that pairs mix
-  for (const Matrix& mode : keys) {
-    for (Index t = 0; t < count; ++t)
-      tuples.row(t) = tuples.row(t).cwiseProduct(mode.row(t * stride % mode.rows()));
-    stride = 2 * stride + 1;
+struct Tuples {
+  Matrix rows;     // (tuples, d)
+  Vector weights;  // (tuples) their sum is 1
+
+  explicit Tuples(const HeadSample& sample) {
+    Index most = 0;
+    for (const Matrix& mode : sample.keys) most = std::max(most, mode.rows());
+    const Index count = std::min(most, most_tuples);
+    rows = Matrix::Ones(count, sample.keys.front().cols());
+    weights = Vector::Ones(count);
+    const Index first_stride = std::max<Index>(1, most / count);
+    Index stride = first_stride;  // each mode has steps of its own, so that pairs mix
+    for (const Matrix& mode : sample.keys) {
+      for (Index t = 0; t < count; ++t) rows.row(t) = rows.row(t).cwiseProduct(mode.row(t * stride % mode.rows()));
+      stride = 2 * stride + 1;
+    }
+    for (Index t = 0; t < count && sample.weights.size() > 0; ++t)
+      weights(t) = sample.weights(t * first_stride % sample.weights.size());
+    weights /= weights.sum();
   }
-  return tuples;
-}
+};
 
 /// At most `most` rows, evenly spread.
 Matrix some_rows(const Matrix& rows, Index most) {
@@ -34,19 +42,32 @@ Matrix some_rows(const Matrix& rows, Index most) {
   return some;
 }
 
-/// The scores of all sampled queries, each row shifted and scaled to mean 0 and deviation 1; rows whose scores are all
-/// alike are left out.
-std::vector<double> standardised(const Matrix& scores) {
-  std::vector<double> all;
-  const auto count = static_cast<double>(scores.cols());
-  for (Index i = 0; i < scores.rows(); ++i) {
-    const double mean = scores.row(i).mean();
-    const double deviation = std::sqrt((scores.row(i).array() - mean).square().sum() / count);
-    if (!(deviation > 1e-12 * scores.row(i).cwiseAbs().maxCoeff())) continue;
-    for (Index t = 0; t < scores.cols(); ++t) all.push_back((scores(i, t) - mean) / deviation);
+/// Scores, each row shifted and scaled to mean 0 and deviation 1, and their weights; rows whose scores are all alike
+/// are left out.
+struct Standardised {
+  std::vector<double> z, weights;  // the weights' sum is 1
+
+  Standardised(const Matrix& scores, const Vector& tuple_weights) {
+    for (Index i = 0; i < scores.rows(); ++i) {
+      const double mean = scores.row(i).dot(tuple_weights);
+      const double deviation = std::sqrt((scores.row(i).array() - mean).square().matrix().dot(tuple_weights));
+      if (!(deviation > 1e-12 * scores.row(i).cwiseAbs().maxCoeff())) continue;
+      for (Index t = 0; t < scores.cols(); ++t) {
+        z.push_back((scores(i, t) - mean) / deviation);
+        weights.push_back(tuple_weights(t));
+      }
+    }
+    const double rows = static_cast<double>(z.size()) / static_cast<double>(std::max<Index>(1, scores.cols()));
+    for (double& weight : weights) weight /= rows;
   }
-  return all;
-}
+
+  template <class Function>
+  double mean_of(Function function) const {
+    double sum = 0;
+    for (std::size_t t = 0; t < z.size(); ++t) sum += weights[t] * function(t);
+    return sum;
+  }
+};
 
 }  // namespace
 
@@ -56,31 +77,29 @@ ScoreShape::ScoreShape(const HeadSample& sample, double scale)
       nodes_(1),
       node_means_{1} {
   for (const Matrix& mode : sample.keys) {
-    const auto rows = static_cast<double>(std::max<Index>(1, mode.rows()));
-    mean_ = mean_.cwiseProduct(mode.colwise().sum().transpose()) / rows;
-    products_ = products_.cwiseProduct(Matrix(mode.transpose() * mode)) / rows;
+    Vector weights = sample.weights.size() > 0 ? sample.weights : Vector::Ones(mode.rows());
+    weights /= std::max(weights.sum(), 1e-300);
+    mean_ = mean_.cwiseProduct(mode.transpose() * weights);
+    products_ = products_.cwiseProduct(Matrix(mode.transpose() * weights.asDiagonal() * mode));
   }
-  const std::vector<double> z =
-      standardised(scale * some_rows(sample.queries, most_queries) * sampled_tuples(sample.keys).transpose());
+  const Tuples tuples(sample);
+  const Standardised scores(scale * some_rows(sample.queries, most_queries) * tuples.rows.transpose(),
+                            tuples.weights);
+  const std::vector<double>& z = scores.z;
 
   // Stieltjes: the polynomials that are orthogonal over the sample, monic, and with them the recurrence coefficients
   // whose tridiagonal matrix has the Gauss nodes as eigenvalues (Golub and Welsch).
   std::vector<double> previous(z.size(), 0), current(z.size(), 1), diagonal, beside;
-  const auto count = static_cast<double>(z.size());
   double norm = 1;  // the mean of the square of the present polynomial
   for (Index m = 1; m <= most_nodes; ++m) {
-    double weighted = 0;
-    for (std::size_t t = 0; t < z.size(); ++t) weighted += z[t] * current[t] * current[t];
-    const double centre = z.empty() ? 0 : weighted / count / norm;
+    const double centre = scores.mean_of([&](std::size_t t) { return z[t] * current[t] * current[t]; }) / norm;
     const double ratio = m == 1 ? 0 : beside.back() * beside.back();
-    double next_norm = 0;
     for (std::size_t t = 0; t < z.size(); ++t) {
       const double next = (z[t] - centre) * current[t] - ratio * previous[t];
       previous[t] = current[t];
       current[t] = next;
-      next_norm += next * next;
     }
-    next_norm = z.empty() ? 0 : next_norm / count;
+    const double next_norm = scores.mean_of([&](std::size_t t) { return current[t] * current[t]; });
     diagonal.push_back(centre);
     const auto size = static_cast<Index>(diagonal.size());
     Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver;

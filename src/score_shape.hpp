@@ -12,8 +12,9 @@ namespace kronattn {
 
 /// Rows of one head, in the coordinates that are worked in: a few of Q and of each mode.
 struct HeadSample {
-  Matrix queries;                 // (a few, d)
-  std::vector<Matrix> keys;       // per mode (a few, d)
+  Matrix queries;            // (a few, d)
+  std::vector<Matrix> keys;  // per mode (a few, d)
+  Vector weights = {};       // order 2: of the keys (change_of_coordinates.hpp); all 1 where empty
 };
 
 class ScoreShape {

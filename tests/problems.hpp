@@ -104,14 +104,14 @@ inline MeasuredHead measure(const Problem& problem, bool change = false, double 
   for (std::size_t m = 0; m < problem.keys.size(); ++m) {
     ModeMeasurement file(shape.width, shape.value_width), changed(changed_shape.width, shape.value_width);
     (head.change.none() ? file : changed).sum_powers(head.sample.keys[m]);
-    file.absorb_keys(problem.keys[m], shape.order());
+    file.absorb_keys(problem.keys[m], Vector(), shape.order());
     file.absorb_values(problem.values[m]);
     head.file.modes.push_back(file);
     if (!head.change.none()) {
       for (Index t = 0; t < tile_count(shape.keys[m], key_tile_rows); ++t) {
         const Range rows = tile_range(t, shape.keys[m], key_tile_rows);
         const ChangedKeys keys = head.change.keys(problem.keys[m].middleRows(rows.begin, rows.size()));
-        changed.absorb_keys(keys.rows, shape.order());
+        changed.absorb_keys(keys.rows, keys.weights, shape.order());
         head.key_remainder = std::max(head.key_remainder, keys.remainder);
         head.key_dropped = std::max(head.key_dropped, keys.dropped);
       }
@@ -152,8 +152,8 @@ inline RowOutputs solve_polynomial(const Problem& problem, Index degree, const S
   std::vector<KeyAggregate> modes;
   for (std::size_t m = 0; m < problem.keys.size(); ++m) {
     modes.emplace_back(monomials.count(), shape.keys[m], shape.value_width);
-    modes.back().absorb(monomials, 0, problem.keys[m], problem.values[m], head.change, coordinates.keys[m],
-                        coordinates.values[m]);
+    modes.back().absorb(monomials, 0, problem.keys[m], problem.values[m], head.change, coordinates,
+                        static_cast<Index>(m));
   }
   Promise promise;
   if (settings.epsilon > 0) promise = {settings.epsilon * problem.promise(), settings.epsilon};

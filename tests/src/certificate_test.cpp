@@ -99,7 +99,8 @@ void check_rows(const Problem& problem, const RowOutputs& outputs, const std::st
     EXPECT_LE(std::abs(static_cast<double>(truth.log_normalizer - outputs.log_normalizer(i))),
               outputs.log_error(i) + 1e-17)
         << name << " row " << i;
-    EXPECT_TRUE(std::isfinite(outputs.error_bound(i))) << name;
+    EXPECT_TRUE(std::isfinite(outputs.error_bound(i))) << name << " row " << i;
+    EXPECT_FALSE(std::isnan(outputs.log_error(i))) << name << " row " << i;
     if (error > 0) ratios.push_back(outputs.error_bound(i) / error);
   }
 }
@@ -301,6 +302,41 @@ TEST(Certificate, HoldsAtTheEdgesOfTheRangeOfDouble) {
               {matrix(3, 2, {1e300, 1e-100, 1e300, 2e-100, 1e300, 5e-100})},
               1},
              "a tiny value column");
+}
+
+TEST(Certificate, HoldsForOrdinaryRowsBesideAHugeOne) {
+  // Queries are scaled by the largest of all rows: the powers of an ordinary row then underflow.
+  const Problem one = {matrix(4, 1, {2e16, 0.5, 0.9, 2.5}),
+                       {matrix(4, 1, {1, -1, 0.7, 0.3})},
+                       {matrix(4, 1, {1, 1, -1, 0.5})},
+                       1};
+  std::vector<double> ratios;
+  check_rows(one, testing::solve_polynomial(one, 20), "degree 20", ratios);
+  for (double huge : {1e34, 1e58, 1e90, 1e164}) {
+    Problem two = testing::random_problem({40}, 8, 3, 2, Uniform(5, -1, 1));
+    two.keys[0].leftCols(2).setOnes();
+    two.queries.row(7) << huge, -huge, 0;  // its scores are 0
+    for (Index degree : {2, 6, 10}) {
+      check_rows(two, testing::solve_polynomial(two, degree), "cancelling", ratios);
+      check_rows(two, testing::solve_polynomial(two, degree, {.change = true, .epsilon = 1e-6}), "cancelling", ratios);
+    }
+  }
+  for (double score : {664.0, 700.0, 709.0, 711.0}) {
+    Problem large = testing::random_problem({30}, 8, 2, 1, Uniform(6, 0.99, 1));
+    large.scale = score / 2;
+    check_rows(large, testing::solve_polynomial(large, 4), "large scores", ratios);
+  }
+}
+
+TEST(Certificate, HoldsForTinyRowsUnderAHugeScale) {
+  Problem problem = testing::random_problem({50}, 20, 2, 1, Uniform(7, -1, 1));
+  problem.queries *= 0x1p-540;
+  problem.queries.row(0) *= 0x1p345;
+  problem.keys[0].array() += 1e5;
+  problem.scale = 0x1p540;
+  std::vector<double> ratios;
+  for (bool change : {false, true})
+    check_rows(problem, testing::solve_polynomial(problem, 6, {.change = change, .epsilon = 1e-9}), "tiny", ratios);
 }
 
 TEST(Certificate, SurvivesOutputsAtTheLargestDouble) {

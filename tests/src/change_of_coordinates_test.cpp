@@ -22,15 +22,17 @@ void expect_same_scores(const Problem& problem, double negligible) {
   ASSERT_FALSE(head.change.none());
   const ProblemShape shape = head.changed_shape(problem.shape());
   const QueryTile tile(head, ScoreBounds(head.changed.modes, shape), shape, problem.queries);
-  const Matrix keys = head.change.keys(problem.keys[0]).rows;
+  const ChangedKeys changed_keys = head.change.keys(problem.keys[0]);
+  const Matrix& keys = changed_keys.rows;
   for (Index i = 0; i < problem.queries.rows(); ++i) {
     const RowScores& row = tile.scores[static_cast<std::size_t>(i)];
     testing::for_each_tuple(problem, i, [&](long double score, const std::vector<Index>& j) {
       long double changed = row.shift;
       for (Index l = 0; l < shape.width; ++l)
         changed += static_cast<long double>(problem.scale) * tile.rows(i, l) * keys(j[0], l);
-      EXPECT_LE(std::abs(changed - score), row.error + row.shift_error);
       EXPECT_GE(static_cast<double>(changed) - row.shift, row.low - 1e-12);
+      if (head.change.weighs_keys()) changed += std::log(static_cast<long double>(changed_keys.weights(j[0])));
+      EXPECT_LE(std::abs(changed - score), row.error + row.shift_error);
     });
     EXPECT_LE(row.error, negligible + 1e-12);
   }
@@ -82,6 +84,34 @@ TEST(ChangeOfCoordinates, LeavesEvenCoordinatesButForTheCentre) {
   const ChangeOfCoordinates change({problem.queries, problem.keys}, problem.scale, 1e-9);
   EXPECT_EQ(change.queries(problem.queries).rows, problem.queries);
   EXPECT_NEAR(change.keys(problem.keys[0]).rows.colwise().mean().norm(), 0, 1e-12);
+}
+
+TEST(ChangeOfCoordinates, CentresQueriesByWeightsOfKeys) {
+  for (double scale : {0.4, -1.3}) {
+    Problem problem = testing::random_problem({700}, 300, 5, 1, testing::Uniform(10, 0, 1));
+    problem.scale = scale;
+    const MeasuredHead head = testing::measure(problem, true, 1e-9);
+    EXPECT_TRUE(head.change.weighs_keys());
+    expect_same_scores(problem, 1e-9);
+    // Half of the reach on each side of a product that was one-signed on both.
+    EXPECT_LT(head.changed.queries.score_bound, 0.4 * testing::measure(problem).changed.queries.score_bound);
+  }
+  Problem problem = testing::random_problem({700}, 300, 5, 1, testing::Uniform(11, 0, 1));
+  problem.scale = 200;  // weights over more than 40 e-folds
+  EXPECT_FALSE(testing::measure(problem, true, 1e-9).change.weighs_keys());
+}
+
+TEST(ChangeOfCoordinates, IsUselessForAKeyFarOutsideOfTheSample) {
+  Problem problem = testing::random_problem({700}, 300, 3, 1, testing::Uniform(12, 0, 1));
+  const ChangeOfCoordinates change({problem.queries, problem.keys}, problem.scale, 1e-9);
+  Matrix key = problem.keys[0].topRows(2);
+  EXPECT_LT(change.keys(key).remainder, 1e-12);
+  for (double far : {1e5, 1e255, 1e300}) {
+    key(1, 2) = far;
+    const ChangedKeys changed = change.keys(key);
+    EXPECT_GT(changed.remainder, 1e200);
+    EXPECT_TRUE(changed.rows.allFinite() && changed.weights.allFinite());
+  }
 }
 
 TEST(ChangeOfCoordinates, IsNoneWhereItCanNotBeTrusted) {

@@ -59,8 +59,7 @@ TEST(PolynomialAttention, EvaluatesRowsToTheDegreeTheyNeed) {
   const Monomials monomials = Monomials::of_total_degree(4, 8);
   std::vector<KeyAggregate> modes;
   modes.emplace_back(monomials.count(), 800, 2);
-  modes[0].absorb(monomials, 0, problem.keys[0], problem.values[0], head.change, coordinates.keys[0],
-                  coordinates.values[0]);
+  modes[0].absorb(monomials, 0, problem.keys[0], problem.values[0], head.change, coordinates, 0);
   const Promise promise{1e-7 * problem.promise(), 1e-7};
   QueryEvaluation evaluation(
       head, shape, coordinates, monomials,
@@ -83,8 +82,7 @@ TEST(PolynomialAttention, TakesADegreeInAfterwards) {
   Monomials grown = Monomials::of_total_degree(3, 4);
   KeyAggregate at_once(whole.count(), 700, 2), later(grown.count(), 700, 2);
   const auto absorb = [&](KeyAggregate& sums, const Monomials& monomials, Index from) {
-    sums.absorb(monomials, from, problem.keys[0], problem.values[0], head.change, coordinates.keys[0],
-                coordinates.values[0]);
+    sums.absorb(monomials, from, problem.keys[0], problem.values[0], head.change, coordinates, 0);
   };
   absorb(at_once, whole, 0);
   absorb(later, grown, 0);

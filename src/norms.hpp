@@ -1,0 +1,11 @@
+// Norms from above, of any finite numbers.
+#pragma once
+
+#include "types.hpp"
+
+namespace kronattn {
+
+/// (sum_l |x_l|^k)^(1/k) of x (d), rounded up; scaled by a power of two so that no power over- or underflows.
+double hoelder_norm(const double* x, Index d, Index k);
+
+}  // namespace kronattn
