@@ -60,15 +60,17 @@ void merge(const Communicator& comm, QueryMeasurement& queries) {
   max(comm, queries.spreads.above);
 }
 
-/// Collective in its failures. Some rows of a dataset, in blocks evenly spread over it, which row numbers alone decide.
-/// Those that this rank owns are read, the others are 0.
-Matrix my_sample(const Communicator& comm, Problem& problem, Part part, Index head, Index blocks, Index block_rows) {
+/// Collective in its failures. Some rows of a dataset, in blocks evenly spread over it, which row numbers
+/// alone decide. Those that this rank owns are read, the others are 0.
+Matrix my_sample(const Communicator& comm, Problem& problem, Part part, Index head, Index blocks,
+                 Index block_rows) {
   const Index rows = problem.rows(part);
   if (rows <= blocks * block_rows) blocks = 1, block_rows = rows;
   const Range mine = share_of_rows(rows, key_tile_rows, comm.size(), comm.rank());
   Matrix sample = Matrix::Zero(blocks * block_rows, problem.columns(part));
   for (Index b = 0; b < blocks; ++b) {
-    const double step = blocks > 1 ? static_cast<double>(rows - block_rows) / static_cast<double>(blocks - 1) : 0;
+    const double step =
+        blocks > 1 ? static_cast<double>(rows - block_rows) / static_cast<double>(blocks - 1) : 0;
     const auto first = static_cast<Index>(std::llround(step * static_cast<double>(b)));
     const Range own{std::max(first, mine.begin), std::min(first + block_rows, mine.end)};
     if (own.size() > 0)
@@ -95,14 +97,16 @@ HeadSample read_sample(const Communicator& comm, Problem& problem, Index head) {
   return sample;
 }
 
-/// The measurement of a pass as it grows, by threads over tiles: maxima, minima and exact sums merge in any order.
+/// The measurement of a pass as it grows, by threads over tiles: maxima, minima and exact sums merge in any
+/// order.
 template <class Measured, class Absorb>
 void measure_tiles(Index rows, Index tile_rows, Measured& measured, const Measured& empty, Absorb absorb) {
 #pragma omp parallel
   {
     Measured mine = empty;
 #pragma omp for schedule(dynamic)
-    for (Index tile = 0; tile < tile_count(rows, tile_rows); ++tile) absorb(tile_range(tile, rows, tile_rows), mine);
+    for (Index tile = 0; tile < tile_count(rows, tile_rows); ++tile)
+      absorb(tile_range(tile, rows, tile_rows), mine);
 #pragma omp critical
     measured.merge(mine);
   }
@@ -133,8 +137,8 @@ struct BothQueries {
 /// The measurement of all heads, pass by pass.
 class Measuring {
  public:
-  Measuring(const Communicator& comm, Problem& problem, std::vector<MeasuredHead>& heads, PhaseSeconds& seconds,
-            Progress& progress)
+  Measuring(const Communicator& comm, Problem& problem, std::vector<MeasuredHead>& heads,
+            PhaseSeconds& seconds, Progress& progress)
       : comm_(comm),
         problem_(problem),
         shape_(problem.shape()),
@@ -142,7 +146,8 @@ class Measuring {
         seconds_(seconds),
         progress_(progress) {
     Index mine = share_of_rows(shape_.queries, key_tile_rows, comm.size(), comm.rank()).size();
-    for (Index keys : shape_.keys) mine += share_of_rows(keys, key_tile_rows, comm.size(), comm.rank()).size();
+    for (Index keys : shape_.keys)
+      mine += share_of_rows(keys, key_tile_rows, comm.size(), comm.rank()).size();
     progress.begin("measure", shape_.heads * mine);
   }
 
@@ -159,7 +164,7 @@ class Measuring {
         continue;
       }
       for (ModeMeasurement& mode : head.changed.modes) merge(comm_, mode);
-      head.key_remainder = comm_.max(head.key_remainder);
+      comm_.max(head.key_remainders.data(), static_cast<Index>(head.key_remainders.size()));
       head.key_dropped = comm_.max(head.key_dropped);
     }
   }
@@ -189,9 +194,11 @@ class Measuring {
     const Part keys{Part::keys, m}, values{Part::values, m};
     BothModes empty{ModeMeasurement(shape_.width, shape_.value_width),
                     ModeMeasurement(head.change.width(shape_.width), shape_.value_width)};
-    (head.change.none() ? empty.file : empty.changed).sum_powers(head.sample.keys[static_cast<std::size_t>(m)]);
+    (head.change.none() ? empty.file : empty.changed)
+        .sum_powers(head.sample.keys[static_cast<std::size_t>(m)]);
     BothModes mode = empty;
-    for (Range rows : my_blocks(comm_, problem_.rows(keys), shape_.width + shape_.value_width, key_tile_rows)) {
+    for (Range rows :
+         my_blocks(comm_, problem_.rows(keys), shape_.width + shape_.value_width, key_tile_rows)) {
       const Matrix key_rows = read(keys, number, rows), value_rows = read(values, number, rows);
       const Timed timed(seconds_.measure);
       inspect(problem_, keys, number, rows, key_rows, content);
@@ -201,7 +208,7 @@ class Measuring {
         mine.file.absorb_keys(tile_keys, Vector(), shape_.order());
         mine.file.absorb_values(value_rows.middleRows(tile.begin, tile.size()));
         if (head.change.none()) return;
-        const ChangedKeys changed = head.change.keys(tile_keys);
+        const ChangedKeys changed = head.change.keys(tile_keys, static_cast<std::size_t>(m));
         mine.changed.absorb_keys(changed.rows, changed.weights, shape_.order());
         mine.changed.absorb_values(value_rows.middleRows(tile.begin, tile.size()));
         mine.remainder = std::max(mine.remainder, changed.remainder);
@@ -212,8 +219,8 @@ class Measuring {
     head.file.modes.push_back(std::move(mode.file));
     if (head.change.none()) return;
     head.changed.modes.push_back(std::move(mode.changed));
-    head.key_remainder = mode.remainder;
-    head.key_dropped = mode.dropped;
+    head.key_remainders.push_back(mode.remainder);
+    head.key_dropped = std::max(head.key_dropped, mode.dropped);
   }
 
   void queries_of(Index number, ContentSum& content) {
@@ -290,7 +297,8 @@ ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, c
   };
   std::vector<CoordinateWishes> of_head(static_cast<std::size_t>(shape.heads), wishes);
   measure(of_head);
-  // A sample may mislead: where rows that it did not hold are far outside of its coordinates, the file's are kept.
+  // A sample may mislead: where rows that it did not hold are far outside of its coordinates, the file's are
+  // kept.
   bool misled = false;
   for (std::size_t head = 0; head < of_head.size(); ++head)
     if (!(measurement.heads[head].changed.queries.score_error <= wishes.negligible_score))

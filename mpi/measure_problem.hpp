@@ -1,4 +1,5 @@
-// The first step of a solve: a look at a sample, one parallel pass over the keys and values, one over the queries.
+// The first step of a solve: a look at a sample, one parallel pass over the keys and values, one over the
+// queries.
 #pragma once
 
 #include "clock.hpp"

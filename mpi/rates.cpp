@@ -64,7 +64,8 @@ void keep(const fs::path& path, const Rates& rates) {
   const fs::path partial = path.string() + "." + std::to_string(std::rand());
   {
     std::ofstream file(partial);
-    file << Json{{"polynomial", rates.polynomial}, {"exact", rates.exact}, {"row_seconds", rates.row_seconds}};
+    file << Json{
+        {"polynomial", rates.polynomial}, {"exact", rates.exact}, {"row_seconds", rates.row_seconds}};
     if (!file) return;
   }
   fs::rename(partial, path, ignored);  // a reader sees all of it or nothing

@@ -96,7 +96,8 @@ Json solve_report(const Communicator& comm, const Problem& problem, const Proble
   double aggregate_flops_done = 0;
   for (const PlannedHead& head : outcome.heads)
     aggregate_flops_done += aggregate_flops(shape, head.estimate.rank);
-  const double evaluate_flops_done = evaluate_flops(shape, static_cast<double>(outcome.monomials_evaluated), 1);
+  const double evaluate_flops_done =
+      evaluate_flops(shape, static_cast<double>(outcome.monomials_evaluated), 1);
   double slowest[] = {outcome.seconds.read,
                       outcome.seconds.measure,
                       outcome.seconds.aggregate,
@@ -121,7 +122,8 @@ Json solve_report(const Communicator& comm, const Problem& problem, const Proble
   Json report;
   report["kronattn"] = program_json();
   report["problem"] = problem_json(shape, problem.precision());
-  report["plan"] = plan_json(outcome.heads, shape, wishes, facts.rates, static_cast<double>(comm.size()) * facts.threads);
+  report["plan"] =
+      plan_json(outcome.heads, shape, wishes, facts.rates, static_cast<double>(comm.size()) * facts.threads);
   report["plan"]["method"] = total.method(outcome.rows_exact > 0);
   report["plan"]["mean_row_rank"] =
       shape.queries == 0 ? 0
@@ -164,8 +166,9 @@ std::string plan_summary(const Json& report) {
       << text(plan["score_bound"]) << "\n";
   out << "method     " << plan["method"].get<std::string>();
   if (!plan["degree"].is_null())
-    out << ", degree " << plan["degree"] << ", rank " << plan["rank"] << " (" << text(plan["mean_row_rank"], "%.0f")
-        << " on a mean row; the papers': " << text(plan["paper_rank"]) << ")";
+    out << ", degree " << plan["degree"] << ", rank " << plan["rank"] << " ("
+        << text(plan["mean_row_rank"], "%.0f") << " on a mean row; the papers': " << text(plan["paper_rank"])
+        << ")";
   out << "\nbecause    " << plan["reason"].get<std::string>() << "\n";
   return out.str();
 }

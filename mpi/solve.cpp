@@ -20,7 +20,8 @@ double worse(double known, double found) {
   return std::isnan(found) ? HUGE_VAL : std::max(known, found);
 }
 
-/// Rows that missed the promise at the degree of the key sums: their numbers, and what stands in the file of them.
+/// Rows that missed the promise at the degree of the key sums: their numbers, and what stands in the file of
+/// them.
 struct MissingRows {
   std::vector<Index> numbers;
   std::vector<double> entries;  // (rows, d)
@@ -56,7 +57,8 @@ struct HeadSums {
   std::vector<KeyAggregate> modes;
 };
 
-/// One head on its way from the measurement to its rows. What decides bits comes from measurement, plan and wishes.
+/// One head on its way from the measurement to its rows. What decides bits comes from measurement, plan and
+/// wishes.
 class HeadSolve {
  public:
   HeadSolve(const Communicator& comm, Problem& problem, Index number, const ProblemMeasurement& measurement,
@@ -82,7 +84,9 @@ class HeadSolve {
       const Range mine = share_of_rows(file_shape_.queries, exact_tile_rows(), comm_.size(), comm_.rank());
       sum_exactly(
           mine.size(), outcome_.content,
-          [&](Range rows) { return read({Part::queries}, {mine.begin + rows.begin, mine.begin + rows.end}); },
+          [&](Range rows) {
+            return read({Part::queries}, {mine.begin + rows.begin, mine.begin + rows.end});
+          },
           [&](Range rows, const RowOutputs& outputs) {
             comm_.together([&] {
               if (rows.size() > 0) deliver({mine.begin + rows.begin, mine.begin + rows.end}, outputs);
@@ -113,7 +117,8 @@ class HeadSolve {
     sink_(number_, rows, outputs);
   }
 
-  /// Collective: rows of `numbers` that this rank has seen to go to the ranks that own them, which deliver them.
+  /// Collective: rows of `numbers` that this rank has seen to go to the ranks that own them, which deliver
+  /// them.
   void deliver_to_owners(const std::vector<Index>& numbers, const RowOutputs& outputs) {
     const Index d_v = shape_.value_width;
     std::vector<double> packed;
@@ -121,7 +126,8 @@ class HeadSolve {
       const auto row = static_cast<Index>(i);
       packed.push_back(static_cast<double>(numbers[i]));
       packed.insert(packed.end(), outputs.output.row(row).data(), outputs.output.row(row).data() + d_v);
-      packed.insert(packed.end(), {outputs.log_normalizer(row), outputs.error_bound(row), outputs.log_error(row)});
+      packed.insert(packed.end(),
+                    {outputs.log_normalizer(row), outputs.error_bound(row), outputs.log_error(row)});
     }
     packed = comm_.gather(packed);
     const Range mine = share_of_rows(shape_.queries, query_tile_rows, comm_.size(), comm_.rank());
@@ -131,7 +137,8 @@ class HeadSolve {
         const auto number = static_cast<Index>(row[0]);
         if (number < mine.begin || number >= mine.end) continue;
         std::copy_n(row + 1, d_v, one.output.data());
-        one.log_normalizer(0) = row[d_v + 1], one.error_bound(0) = row[d_v + 2], one.log_error(0) = row[d_v + 3];
+        one.log_normalizer(0) = row[d_v + 1], one.error_bound(0) = row[d_v + 2],
+        one.log_error(0) = row[d_v + 3];
         deliver({number, number + 1}, one);
       }
     });
@@ -161,16 +168,17 @@ class HeadSolve {
     }
   }
 
-  /// Collective in its failures. Needs: measurement and plan. Leaves: this rank's share of the key sums of the
-  /// monomials of degree `from_degree` and up, unreduced.
+  /// Collective in its failures. Needs: measurement and plan. Leaves: this rank's share of the key sums of
+  /// the monomials of degree `from_degree` and up, unreduced.
   void aggregate(HeadSums& sums, Index from_degree, ContentSum& content) {
     Index mine = 0;
-    for (Index rows : file_shape_.keys) mine += share_of_rows(rows, key_tile_rows, comm_.size(), comm_.rank()).size();
+    for (Index rows : file_shape_.keys)
+      mine += share_of_rows(rows, key_tile_rows, comm_.size(), comm_.rank()).size();
     progress_.begin("aggregate", mine);
     for (Index m = 0; m < file_shape_.modes(); ++m) {
       const auto mode = static_cast<std::size_t>(m);
-      for (Range rows :
-           my_blocks(comm_, file_shape_.keys[mode], file_shape_.width + file_shape_.value_width, key_tile_rows)) {
+      for (Range rows : my_blocks(comm_, file_shape_.keys[mode], file_shape_.width + file_shape_.value_width,
+                                  key_tile_rows)) {
         Matrix keys, values;
         {
           const Timed timed(outcome_.seconds.read);
@@ -186,8 +194,8 @@ class HeadSolve {
     }
   }
 
-  /// Collective: one allreduce of 2 r (d_v + 1) integers a mode, r the monomials from `first` on. Leaves: their sums
-  /// over all ranks, on all ranks.
+  /// Collective: one allreduce of 2 r (d_v + 1) integers a mode, r the monomials from `first` on. Leaves:
+  /// their sums over all ranks, on all ranks.
   void sum_over_ranks(HeadSums& sums, Index first) {
     progress_.begin("reduce", 0);
     const Timed timed(outcome_.seconds.reduce);
@@ -202,15 +210,17 @@ class HeadSolve {
     const bool drops = planned_.plan.monomials.threshold > 0;
     return QueryEvaluation(
         head_, shape_, coordinates_, sums.monomials, std::move(combined),
-        drops ? DroppedMonomials(sums.monomials, head_, shape_, coordinates_.queries.exponents) : DroppedMonomials(),
+        drops ? DroppedMonomials(sums.monomials, head_, shape_, coordinates_.queries.exponents)
+              : DroppedMonomials(),
         wishes_.output_precision, promise_, planned_.plan.degree_is_fixed);
   }
 
-  /// Collective in its failures. Needs: the sums over all ranks. Leaves: this rank's rows in the sink, but for those
-  /// that it returns.
+  /// Collective in its failures. Needs: the sums over all ranks. Leaves: this rank's rows in the sink, but
+  /// for those that it returns.
   MissingRows evaluate_all(const HeadSums& sums) {
     QueryEvaluation queries = evaluation(sums);
-    progress_.begin("evaluate", share_of_rows(shape_.queries, query_tile_rows, comm_.size(), comm_.rank()).size());
+    progress_.begin("evaluate",
+                    share_of_rows(shape_.queries, query_tile_rows, comm_.size(), comm_.rank()).size());
     MissingRows missing;
     for (Range rows :
          my_blocks(comm_, shape_.queries, file_shape_.width + shape_.value_width, query_tile_rows)) {
@@ -235,8 +245,9 @@ class HeadSolve {
     return missing;
   }
 
-  /// Collective. More monomials for `missing` rows; returns those that still miss the promise. A whole degree is added
-  /// to the sums that are there; where monomials are dropped, the sums of fewer dropped ones are made anew.
+  /// Collective. More monomials for `missing` rows; returns those that still miss the promise. A whole degree
+  /// is added to the sums that are there; where monomials are dropped, the sums of fewer dropped ones are
+  /// made anew.
   MissingRows raise_degree(std::optional<HeadSums>& sums, const MissingRows& missing) {
     MonomialChoice& choice = planned_.plan.monomials;
     choice = larger(choice);
@@ -297,14 +308,15 @@ class HeadSolve {
     return {};
   }
 
-  /// Collective. The exact method for `count` rows of this rank, `queries(range)` of them, in passes over all keys;
-  /// deliver_rows is called collectively.
+  /// Collective. The exact method for `count` rows of this rank, `queries(range)` of them, in passes over all
+  /// keys; deliver_rows is called collectively.
   template <class Queries, class Deliver>
   void sum_exactly(Index count, ContentSum& content, Queries queries, Deliver deliver_rows) {
     PhaseSeconds& seconds = outcome_.seconds;
     const ExactCertificate certificate(file_shape_, exact_coordinates_, wishes_.output_precision);
     KeyTiles tiles(comm_, problem_, number_, exact_coordinates_, seconds, content);
-    const auto passes = static_cast<Index>(comm_.max(static_cast<double>(tile_count(count, exact_rows_in_flight))));
+    const auto passes =
+        static_cast<Index>(comm_.max(static_cast<double>(tile_count(count, exact_rows_in_flight))));
     progress_.begin("exact", count, static_cast<double>(passes) * tiles.tuples());
     for (Index pass = 0; pass < passes; ++pass) {
       const Range rows{std::min(count, pass * exact_rows_in_flight),

@@ -25,11 +25,11 @@ using RowSink = std::function<void(Index head, Range rows, const RowOutputs& out
 
 /// What a solve did, beside the rows: the same on all ranks, except `seconds`, which are this rank's.
 struct SolveOutcome {
-  std::vector<PlannedHead> heads;     // as carried out: the degree may have been raised
-  double largest_error_bound = 0;     // over all rows, in the units of the output
+  std::vector<PlannedHead> heads;  // as carried out: the degree may have been raised
+  double largest_error_bound = 0;  // over all rows, in the units of the output
   double largest_log_error = 0;
-  std::int64_t rows_exact = 0;        // of polynomial heads, summed exactly because they missed the promise
-  std::int64_t rows_raised = 0;       // evaluated again at a higher degree than was planned
+  std::int64_t rows_exact = 0;   // of polynomial heads, summed exactly because they missed the promise
+  std::int64_t rows_raised = 0;  // evaluated again at a higher degree than was planned
   std::int64_t monomials_evaluated = 0;  // summed over all rows
   PhaseSeconds seconds;
   ContentSum content;  // of what was read after the measurement, by this rank

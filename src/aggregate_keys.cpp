@@ -33,7 +33,7 @@ void KeyAggregate::absorb(const Monomials& monomials, Index from_degree, const C
       if (change.none()) {
         key_scaling.transpose_into(raw, tile_points);
       } else {
-        const ChangedKeys changed = change.keys(raw);
+        const ChangedKeys changed = change.keys(raw, static_cast<std::size_t>(mode));
         key_scaling.transpose_into(changed.rows, tile_points);
         for (Index j = 0; j < changed.weights.size(); ++j) {
           const double weight = changed.weights(j) * weight_scale;

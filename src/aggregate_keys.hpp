@@ -27,8 +27,8 @@ class KeyAggregate {
   KeyAggregate(Index monomials, Index rows, Index value_width);
 
   /// Adds rows, cut into tiles from the first one on: `keys` (rows, d) and `values` (rows, d_v) as they stand
-  /// in the file, starting at a tile boundary. Only monomials of degree `from_degree` and up are summed. Uses all
-  /// OpenMP threads. Cost: 2 rows r (d_v + 1) flops.
+  /// in the file, starting at a tile boundary. Only monomials of degree `from_degree` and up are summed. Uses
+  /// all OpenMP threads. Cost: 2 rows r (d_v + 1) flops.
   void absorb(const Monomials& monomials, Index from_degree, const ConstTile& keys, const ConstTile& values,
               const ChangeOfCoordinates& change, const Coordinates& coordinates, Index mode);
 
@@ -46,7 +46,8 @@ class KeyAggregate {
   /// Roundings that a term of degree m goes through until its sum is read, key features included; relatively
   /// to rows * prod_l max|k_l|^a_l * max|v|. Source: mathematics.md E8, and the quantum of the fixed-point
   /// sums.
-  /// `rows_per_weight` as in Coordinates: the number of rows that the quantum counts by, over the sum of the weights.
+  /// `rows_per_weight` as in Coordinates: the number of rows that the quantum counts by, over the sum of the
+  /// weights.
   static double roundings(Index degree, Index rows, double rows_per_weight);
 
  private:

@@ -66,8 +66,8 @@ double OutputUnits::error(double quotient, Index column, double error) const {
   return (in_units + rounding_of_output) * own_rounding + underflow_of_output + least;
 }
 
-PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Coordinates& coordinates, double unit,
-                                             const std::vector<double>& monomials_per_degree,
+PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Coordinates& coordinates,
+                                             double unit, const std::vector<double>& monomials_per_degree,
                                              Precision output_precision)
     : units_(coordinates, output_precision),
       tuples_(coordinates.tuples),
@@ -94,9 +94,9 @@ PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Co
 
 double PolynomialCertificate::rounding(const std::vector<double>& coefficients, double box) const {
   const double ratio = box / unit_ * (1 + 2 * u);
-  // Underflow: an operation on features, products, weights or coefficients loses at most 2^-1074, and what multiplies
-  // it afterwards sums up, over the monomials of degree m, to at most (2 sum_l |w_l| / unit)^m: of the head, not of the
-  // row, whose own entries may be tiny beside those that queries are scaled by.
+  // Underflow: an operation on features, products, weights or coefficients loses at most 2^-1074, and what
+  // multiplies it afterwards sums up, over the monomials of degree m, to at most (2 sum_l |w_l| / unit)^m: of
+  // the head, not of the row, whose own entries may be tiny beside those that queries are scaled by.
   double power = 1, largest = 1, sum = 0;
   for (std::size_t m = 0; m < coefficients.size(); ++m, power *= ratio, largest *= largest_weight_)
     sum += gamma(roundings_[m]) * std::abs(coefficients[m]) * power +
@@ -109,8 +109,9 @@ double PolynomialCertificate::jensen(const RowScores& scores) const {
   return std::min(DBL_MAX, tuples_ * std::exp(scores.jensen - slack) / own_rounding);
 }
 
-RowBound PolynomialCertificate::finish(const double* moments, const RowScores& scores, const RowPolynomial& polynomial,
-                                       const double* dropped, double* output, double& log_normalizer) const {
+RowBound PolynomialCertificate::finish(const double* moments, const RowScores& scores,
+                                       const RowPolynomial& polynomial, const double* dropped, double* output,
+                                       double& log_normalizer) const {
   const Index d_v = units_.lowest().size(), columns = d_v + 1;
   // Y and W_V of each column, Y_0 and W_0 in the last one.
   Vector values = Vector::Zero(columns), gaps = Vector::Zero(columns);
@@ -153,9 +154,11 @@ RowBound PolynomialCertificate::finish(const double* moments, const RowScores& s
     bound.output = std::max(bound.output, units_.error(quotient, c, error * own_rounding));
   }
   const bool usable = normalizer > 0 && std::isfinite(normalizer);
-  log_normalizer = (usable ? std::log(normalizer) : std::log(tuples_) + scores.jensen) + (scores.shift + log_weight_);
-  bound.log_normalizer = usable ? log_error((gap + delta) / low * own_rounding) + scores.error + scores.shift_error +
-                                      log_rounding(std::log(normalizer)) + log_rounding(log_normalizer) +
+  log_normalizer =
+      (usable ? std::log(normalizer) : std::log(tuples_) + scores.jensen) + (scores.shift + log_weight_);
+  bound.log_normalizer = usable ? log_error((gap + delta) / low * own_rounding) + scores.error +
+                                      scores.shift_error + log_rounding(std::log(normalizer)) +
+                                      log_rounding(log_normalizer) +
                                       log_rounding(std::abs(scores.shift) + std::abs(log_weight_))
                                 : HUGE_VAL;
   if (std::isnan(bound.log_normalizer)) bound.log_normalizer = HUGE_VAL;

@@ -1,19 +1,21 @@
 // The proven error of every output row, rounding included.
 //
-// Polynomial rows. With P the row's polynomial, |P(s) - e^s| <= W(s) on its scores (row_polynomial.hpp), D the true
-// normaliser and o^ any number, the identity
+// Polynomial rows. With P the row's polynomial, |P(s) - e^s| <= W(s) on its scores (row_polynomial.hpp), D
+// the true normaliser and o^ any number, the identity
 //     D (o - o^) = sum_J (e^(s_J) - P(s_J)) (V_J - o^)  +  (Y - o^ Y_0) (mathematics.md H1, E2)
-// bounds the error by [sum_J W(s_J) |V_J - o^| + |Y - o^ Y_0|] / D_low. With W_0 = sum W(s_J), W_V = sum W(s_J) V_J, both
-// read off the row's moments, the first sum is at most the smaller one of
+// bounds the error by [sum_J W(s_J) |V_J - o^| + |Y - o^ Y_0|] / D_low. With W_0 = sum W(s_J), W_V = sum
+// W(s_J) V_J, both read off the row's moments, the first sum is at most the smaller one of
 //     W_0 max(V_max - o^, o^ - V_min)                                                                    (E2)
-//     [(o^ - V_min)(V_max W_0 - W_V) + (V_max - o^)(W_V - V_min W_0)] / (V_max - V_min)                  (E10)
+//     [(o^ - V_min)(V_max W_0 - W_V) + (V_max - o^)(W_V - V_min W_0)] / (V_max - V_min) (E10)
 // the latter for o^ in [V_min, V_max], by the chord of |V - o^|; and
-//     D_low = max(N e^(mean score), Y_0 - W_0), from below                                               (E3, Jensen)
-// All of these sums are known up to the rounding N sum_m gamma_(M_m) |coefficient_m| sigma^m             (E8).
-// Where monomials were left out of the sums, sum_J s^m V_J is known up to N dropped_m (dropped_monomials.hpp): that
+//     D_low = max(N e^(mean score), Y_0 - W_0), from below                                               (E3,
+//     Jensen)
+// All of these sums are known up to the rounding N sum_m gamma_(M_m) |coefficient_m| sigma^m (E8). Where
+// monomials were left out of the sums, sum_J s^m V_J is known up to N dropped_m (dropped_monomials.hpp): that
 // counts like rounding.
-// Whatever happens, an output clamped to [V_min, V_max] is off by at most max(V_max - o*, o* - V_min). Where the
-// coordinates were changed, every score is off by at most delta, which costs range * tanh(delta / 2)     (E1).
+// Whatever happens, an output clamped to [V_min, V_max] is off by at most max(V_max - o*, o* - V_min). Where
+// the coordinates were changed, every score is off by at most delta, which costs range * tanh(delta / 2)
+// (E1).
 //
 // Exact rows. Every weight is off by a factor e^(+-Delta), common to numerator and normaliser: by E1 that
 // costs range * tanh(Delta / 2); the sums' own rounding is added.
@@ -65,18 +67,21 @@ class OutputUnits {
 
 class PolynomialCertificate {
  public:
-  /// Powers of the scores are in units of `unit`. `monomials_per_degree` (g + 1): how many of each degree are summed.
+  /// Powers of the scores are in units of `unit`. `monomials_per_degree` (g + 1): how many of each degree are
+  /// summed.
   PolynomialCertificate(const ProblemShape& shape, const Coordinates& coordinates, double unit,
                         const std::vector<double>& monomials_per_degree, Precision output_precision);
 
-  /// Finishes a row. `moments` (degree of the polynomial + 1, d_v + 1): sum_J (s/unit)^m V_J, the last column for V =
+  /// Finishes a row. `moments` (degree of the polynomial + 1, d_v + 1): sum_J (s/unit)^m V_J, the last column
+  /// for V =
   /// 1. Writes output (d_v) and the log normaliser. O(g d_v).
-  /// `dropped` (degree of the polynomial + 1): N dropped_m bounds what is missing from sum_J |s/unit|^m; nullptr: nothing.
+  /// `dropped` (degree of the polynomial + 1): N dropped_m bounds what is missing from sum_J |s/unit|^m;
+  /// nullptr: nothing.
   RowBound finish(const double* moments, const RowScores& scores, const RowPolynomial& polynomial,
                   const double* dropped, double* output, double& log_normalizer) const;
 
-  /// Rounding of the sum of a polynomial over all tuples, relative to N: sum_m gamma_(M_m) |coefficient_m| (box /
-  /// unit)^m.
+  /// Rounding of the sum of a polynomial over all tuples, relative to N: sum_m gamma_(M_m) |coefficient_m|
+  /// (box / unit)^m.
   double rounding(const std::vector<double>& coefficients, double box) const;
 
  private:

@@ -18,7 +18,8 @@ constexpr double floor_of_moments = 1e-10;
 /// Where the coordinates matter alike, turning them only makes boxes larger.
 constexpr double even_coordinates = 4;
 
-/// Queries are centred where this share of their mean square is that of their mean, and the weights stay within e^+-20.
+/// Queries are centred where this share of their mean square is that of their mean, and the weights stay
+/// within e^+-20.
 constexpr double worth_centring = 0.1, largest_exponent = 20;
 
 constexpr double furthest_exponent = 100, useless = 1e300;
@@ -65,9 +66,9 @@ ChangeOfCoordinates::ChangeOfCoordinates(const HeadSample& sample, double scale,
   Vector query_mean = queries.colwise().mean();
   Vector weights = Vector::Ones(keys.rows());
   const auto exponents = [&] { return Vector(scale * (keys * query_mean)); };
-  const bool centred_queries =
-      query_mean.squaredNorm() > worth_centring * queries.squaredNorm() / static_cast<double>(queries.rows()) &&
-      exponents().maxCoeff() - exponents().minCoeff() < 2 * largest_exponent;
+  const bool centred_queries = query_mean.squaredNorm() > worth_centring * queries.squaredNorm() /
+                                                              static_cast<double>(queries.rows()) &&
+                               exponents().maxCoeff() - exponents().minCoeff() < 2 * largest_exponent;
   if (centred_queries)
     weights = (exponents().array() - exponents().maxCoeff()).exp();
   else
@@ -80,7 +81,8 @@ ChangeOfCoordinates::ChangeOfCoordinates(const HeadSample& sample, double scale,
   const Roots key_roots(centred.transpose() * weights.asDiagonal() * centred);
   const Eigen::MatrixXd query_moments =
       spread_queries.transpose() * spread_queries / static_cast<double>(queries.rows());
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(key_roots.root * query_moments * key_roots.root);
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(key_roots.root * query_moments *
+                                                              key_roots.root);
   // Largest first: L^2, the squares of what a coordinate adds to the root mean square of the scores.
   const Vector squares = solver.eigenvalues().reverse();
   const double least = std::max(squares(0), 1e-290) * floor_of_moments * floor_of_moments;
@@ -105,13 +107,101 @@ ChangeOfCoordinates::ChangeOfCoordinates(const HeadSample& sample, double scale,
   }
 }
 
+namespace {
+
+/// Whether column `column` of a mode is alpha times column `into` (1 where that is -1), as far as the sample
+/// shows.
+bool proportional(const Matrix& keys, Index column, Index into, double& alpha, double& size) {
+  const auto x = keys.col(column);
+  Index at = 0;
+  size = x.cwiseAbs().maxCoeff(&at);
+  if (size == 0) return false;  // weightless: dropped, not merged
+  alpha = into < 0 ? x(at) : x(at) / keys(at, into);
+  const double rest =
+      into < 0 ? (x.array() - alpha).abs().maxCoeff() : (x - alpha * keys.col(into)).cwiseAbs().maxCoeff();
+  return std::isfinite(alpha) && rest <= 16 * unit_roundoff * size;
+}
+
+}  // namespace
+
+ChangeOfCoordinates ChangeOfCoordinates::merging(const HeadSample& sample, double scale) {
+  const Index d = sample.queries.cols();
+  if (d > widest || !tame(sample.queries) || !std::all_of(sample.keys.begin(), sample.keys.end(), tame))
+    return {};
+  ChangeOfCoordinates change;
+  change.scale_ = scale;
+  for (Index l = 0; l < d; ++l) {
+    const auto merges_into = [&](Index into) {
+      Merged merged{l, into, {}, {}};
+      for (const Matrix& keys : sample.keys) {
+        double alpha = 0, size = 0;
+        if (!proportional(keys, l, into, alpha, size)) return false;
+        merged.alpha.push_back(alpha);
+        merged.size.push_back(size);
+      }
+      change.merged_.push_back(merged);
+      return true;
+    };
+    if (!merges_into(-1) && std::none_of(change.columns_.begin(), change.columns_.end(), merges_into))
+      change.columns_.push_back(l);
+  }
+  if (change.merged_.empty() || change.columns_.empty()) return {};
+  change.kept_ = static_cast<Index>(change.columns_.size());
+  change.basis_ = Matrix::Zero(d, change.kept_);
+  change.centre_ = Vector::Zero(d);
+  const auto place = [&](Index column) {
+    return std::find(change.columns_.begin(), change.columns_.end(), column) - change.columns_.begin();
+  };
+  for (Index column : change.columns_) change.basis_(column, place(column)) = 1;
+  for (const Merged& merged : change.merged_) {
+    double product = 1;
+    for (double alpha : merged.alpha) product *= alpha;
+    (merged.into < 0 ? change.centre_(merged.column) : change.basis_(merged.column, place(merged.into))) =
+        product;
+  }
+  change.column_norms_ = change.basis_.colwise().norm();
+  return change;
+}
+
+double ChangeOfCoordinates::remainder(const std::vector<double>& remainders,
+                                      const std::vector<Vector>& largest) const {
+  if (columns_.empty()) return remainders.front();
+  double squares = 0;
+  for (const Merged& merged : merged_) {
+    // prod k_l - prod alpha k_r, one factor after the other; and the rounding of the product of the alphas.
+    double sum = 0, all = gamma(static_cast<double>(remainders.size() + 2));
+    for (std::size_t m = 0; m < remainders.size(); ++m)
+      all *= largest[m](merged.column) + remainders[m] * merged.size[m];
+    for (std::size_t m = 0; m < remainders.size(); ++m) {
+      double product = remainders[m] * merged.size[m];
+      for (std::size_t other = 0; other < remainders.size(); ++other)
+        if (other != m) product *= largest[other](merged.column) + remainders[other] * merged.size[other];
+      sum += product;
+    }
+    squares += (sum + all) * (sum + all);
+  }
+  return std::sqrt(squares) * (1 + 1e-12);
+}
+
 double ChangeOfCoordinates::weight_error(const Vector& largest_keys) const {
   if (!weighs_keys()) return 0;
-  const double exponent = std::abs(scale_) * query_centre_.cwiseAbs().dot(largest_keys) + std::abs(reference_);
+  const double exponent =
+      std::abs(scale_) * query_centre_.cwiseAbs().dot(largest_keys) + std::abs(reference_);
   return exponent * gamma(static_cast<double>(kept_ + 6)) + 8 * unit_roundoff;  // exp itself is right to 2 u
 }
 
-ChangedKeys ChangeOfCoordinates::keys(const ConstTile& rows) const {
+ChangedKeys ChangeOfCoordinates::keys(const ConstTile& rows, std::size_t mode) const {
+  if (!columns_.empty()) {
+    ChangedKeys chosen;
+    chosen.rows = rows(Eigen::all, columns_);
+    for (const Merged& merged : merged_)
+      for (Index j = 0; j < rows.rows(); ++j) {
+        const double like = merged.alpha[mode] * (merged.into < 0 ? 1 : rows(j, merged.into));
+        const double rest = std::abs(rows(j, merged.column) - like) + 2 * unit_roundoff * std::abs(like);
+        chosen.remainder = std::max(chosen.remainder, rest / merged.size[mode] * (1 + 4 * unit_roundoff));
+      }
+    return chosen;
+  }
   const Matrix centred = rows.rowwise() - centre_.transpose();
   const Matrix all = centred * inverse_.transpose();
   const Matrix remainders = centred - all * basis_.transpose();
@@ -120,7 +210,8 @@ ChangedKeys ChangeOfCoordinates::keys(const ConstTile& rows) const {
   changed.rows = all.leftCols(kept_);
   Vector exponents = Vector::Zero(rows.rows());
   if (weighs_keys()) exponents = (scale_ * (changed.rows * query_centre_)).array() - reference_;
-  if (!all.allFinite() || !remainders.allFinite() || !(exponents.cwiseAbs().maxCoeff() <= furthest_exponent)) {
+  if (!all.allFinite() || !remainders.allFinite() ||
+      !(exponents.cwiseAbs().maxCoeff() <= furthest_exponent)) {
     // A key so far from the sample makes the change useless: it is told, and not worked with.
     changed.rows.setZero();
     if (weighs_keys()) changed.weights = Vector::Ones(rows.rows());
@@ -143,18 +234,19 @@ ChangedQueries ChangeOfCoordinates::queries(const ConstTile& rows) const {
   ChangedQueries changed;
   changed.rows = all.leftCols(kept_);
   changed.norm = norms_from(Matrix(rows), 0);
-  changed.rounding = (changed.norm * (rounding * column_norms_.head(kept_).maxCoeff())).array() + smallest_error;
+  changed.rounding =
+      (changed.norm * (rounding * column_norms_.head(kept_).maxCoeff())).array() + smallest_error;
   if (weighs_keys()) {
     changed.rows.rowwise() -= query_centre_.transpose();
     changed.rounding = (2 * changed.rounding).array() + rounding * query_centre_.cwiseAbs().maxCoeff();
   }
-  changed.dropped = (norms_from(all, kept_) +
-                     changed.norm * (rounding * column_norms_.tail(all.cols() - kept_).norm())).array() +
-                    smallest_error;
+  changed.dropped =
+      (norms_from(all, kept_) + changed.norm * (rounding * column_norms_.tail(all.cols() - kept_).norm()))
+          .array() +
+      smallest_error;
   changed.shift = (scale_ * (rows * centre_)).array() + reference_;
-  changed.shift_error =
-      (changed.norm * (centre_.norm() * std::abs(scale_) * rounding)).array() + rounding * std::abs(reference_) +
-      std::abs(scale_) * smallest_error;
+  changed.shift_error = (changed.norm * (centre_.norm() * std::abs(scale_) * rounding)).array() +
+                        rounding * std::abs(reference_) + std::abs(scale_) * smallest_error;
   return changed;
 }
 

@@ -65,9 +65,10 @@ Coordinates::Coordinates(const HeadMeasurement& head, const ProblemShape& shape)
     weights(l) =
         vanishes ? 0 : static_cast<double>(std::ldexp(static_cast<long double>(shape.scale), exponent));
     box(l) = vanishes ? 0
-                      : std::nextafter(static_cast<double>(std::ldexp(bounds.box[column], queries.exponents[column])) *
-                                           (1 + 4 * unit_roundoff),
-                                       HUGE_VAL);
+                      : std::nextafter(
+                            static_cast<double>(std::ldexp(bounds.box[column], queries.exponents[column])) *
+                                (1 + 4 * unit_roundoff),
+                            HUGE_VAL);
   }
 
   for (std::size_t m = 0; m < head.modes.size(); ++m)

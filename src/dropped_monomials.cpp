@@ -6,8 +6,8 @@
 
 namespace kronattn {
 
-DroppedMonomials::DroppedMonomials(const Monomials& monomials, const MeasuredHead& head, const ProblemShape& shape,
-                                   const std::vector<int>& query_exponents)
+DroppedMonomials::DroppedMonomials(const Monomials& monomials, const MeasuredHead& head,
+                                   const ProblemShape& shape, const std::vector<int>& query_exponents)
     : weights_(monomials.count()), reach_(monomials.degree() + 1, monomials.variables()) {
   weights_(0) = 1;
   reach_.row(0).setOnes();
@@ -33,7 +33,8 @@ Matrix DroppedMonomials::kept(const Monomials& monomials, const ConstTile& point
   Matrix sums = Matrix::Zero(points.cols(), monomials.degree() + 1);
   FeatureWalk walk(monomials, points.cols());
   walk(points, monomials.degree(), [&](Index degree, Range block, const ConstTile& features) {
-    sums.col(degree).noalias() += features.cwiseAbs().transpose() * weights_.segment(block.begin, block.size());
+    sums.col(degree).noalias() +=
+        features.cwiseAbs().transpose() * weights_.segment(block.begin, block.size());
   });
   return sums;
 }

@@ -5,9 +5,9 @@
 // Over all key tuples, the absolute values of the terms that are left out come to at most N times
 //     dropped_m(i) = (sum_l x_l)^m  -  sum over the kept |a| = m of (m!/a!) x^a,
 //     x_l = |w_l q_il| prod_modes (mean_j |k_jl|^m)^(1/m) / unit,
-// since the mean of a product of powers is at most the product of the power means (Hoelder; modes are independent).
-// The kept terms are the row's own features with their signs off: one more column of the evaluation. Source:
-// mathematics.md E6 with the power means of the data in the box's place, F4.
+// since the mean of a product of powers is at most the product of the power means (Hoelder; modes are
+// independent). The kept terms are the row's own features with their signs off: one more column of the
+// evaluation. Source: mathematics.md E6 with the power means of the data in the box's place, F4.
 #pragma once
 
 #include <vector>
@@ -34,7 +34,8 @@ class DroppedMonomials {
   /// The kept terms of points (d, b), (b, g + 1). Cost b r.
   Matrix kept(const Monomials& monomials, const ConstTile& points) const;
 
-  /// dropped_m, (g + 1), from above, of the scaled query `point` (d) whose kept terms sum up to `kept` (g + 1).
+  /// dropped_m, (g + 1), from above, of the scaled query `point` (d) whose kept terms sum up to `kept` (g +
+  /// 1).
   void finish(const double* point, Index stride, const double* kept, double* dropped) const;
 
  private:

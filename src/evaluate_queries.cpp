@@ -35,7 +35,8 @@ struct QueryEvaluation::Worker {
   /// Moments of the rows `order` of the tile, whose degrees do not increase.
   void sum_moments(const std::vector<Index>& order, const std::vector<const RowPolynomial*>& polynomials) {
     const Index columns = of.combined_.cols();
-    std::vector<Index> counts(static_cast<std::size_t>(polynomials[static_cast<std::size_t>(order[0])]->degree()) + 1);
+    std::vector<Index> counts(
+        static_cast<std::size_t>(polynomials[static_cast<std::size_t>(order[0])]->degree()) + 1);
     for (std::size_t at = 0; at < order.size(); ++at) {
       ordered.col(static_cast<Index>(at)) = points.col(order[at]);
       const RowPolynomial& polynomial = *polynomials[static_cast<std::size_t>(order[at])];
@@ -67,10 +68,12 @@ struct QueryEvaluation::Worker {
       const Index row = first_row + rows[at];
       const auto in_order = static_cast<Index>(at);
       if (!of.dropped_.none())
-        of.dropped_.finish(ordered.col(in_order).data(), ordered.cols(), kept.row(in_order).data(), dropped.data());
-      const RowBound bound = of.certificate_.finish(
-          moments.row(in_order).data(), scores[i], *polynomials[i], of.dropped_.none() ? nullptr : dropped.data(),
-          outputs.output.row(row).data(), outputs.log_normalizer(row));
+        of.dropped_.finish(ordered.col(in_order).data(), ordered.cols(), kept.row(in_order).data(),
+                           dropped.data());
+      const RowBound bound =
+          of.certificate_.finish(moments.row(in_order).data(), scores[i], *polynomials[i],
+                                 of.dropped_.none() ? nullptr : dropped.data(),
+                                 outputs.output.row(row).data(), outputs.log_normalizer(row));
       outputs.error_bound(row) = bound.output;
       outputs.log_error(row) = bound.log_normalizer;
       if (!of.promise_.kept(bound.output, bound.log_normalizer)) missing.push_back(rows[at]);
@@ -105,9 +108,10 @@ struct QueryEvaluation::Worker {
   std::int64_t evaluated = 0;
 };
 
-QueryEvaluation::QueryEvaluation(const MeasuredHead& head, const ProblemShape& shape, const Coordinates& coordinates,
-                                 const Monomials& monomials, Matrix combined, DroppedMonomials dropped,
-                                 Precision output_precision, Promise promise, bool degree_is_fixed)
+QueryEvaluation::QueryEvaluation(const MeasuredHead& head, const ProblemShape& shape,
+                                 const Coordinates& coordinates, const Monomials& monomials, Matrix combined,
+                                 DroppedMonomials dropped, Precision output_precision, Promise promise,
+                                 bool degree_is_fixed)
     : head_(head),
       shape_(shape),
       coordinates_(coordinates),
@@ -117,7 +121,8 @@ QueryEvaluation::QueryEvaluation(const MeasuredHead& head, const ProblemShape& s
       promise_(promise),
       bounds_(head.changed.modes, shape),
       certificate_(shape, coordinates, score_unit(head), monomials_per_degree(monomials), output_precision),
-      budget_(degree_is_fixed ? GapBudget() : GapBudget::of(coordinates, promise, output_precision).with_reserve()) {
+      budget_(degree_is_fixed ? GapBudget()
+                              : GapBudget::of(coordinates, promise, output_precision).with_reserve()) {
   if (!dropped_.none()) budget_ = budget_.half();
 }
 

@@ -3,10 +3,11 @@
 //
 //   moments(i, m, c) = sum_J (s_iJ / unit)^m V_Jc     from  sum over |a| = m of q_i^a G(a, c)
 //
-// The degrees are kept apart: it costs no flops, and each row can have a polynomial of its own, stop at a lower degree
-// than the sums hold, and read its certificate off the same moments. Inside a tile rows are sorted by their degree, so
-// that each degree takes a prefix of the tile; tiles are cut by row number, so that a row's neighbours, and with them
-// its bits, don't depend on who evaluates it. Source: mathematics.md B1, B3, E5 (row-wise degree), H2.
+// The degrees are kept apart: it costs no flops, and each row can have a polynomial of its own, stop at a
+// lower degree than the sums hold, and read its certificate off the same moments. Inside a tile rows are
+// sorted by their degree, so that each degree takes a prefix of the tile; tiles are cut by row number, so
+// that a row's neighbours, and with them its bits, don't depend on who evaluates it. Source: mathematics.md
+// B1, B3, E5 (row-wise degree), H2.
 #pragma once
 
 #include <memory>
@@ -28,9 +29,7 @@ struct RowOutputs {
   RowOutputs(Index rows, Index value_width)
       : output(rows, value_width), log_normalizer(rows), error_bound(rows), log_error(rows) {}
 
-  RowOutputs part(Range rows) const {
-    return some(Eigen::seqN(rows.begin, rows.size()));
-  }
+  RowOutputs part(Range rows) const { return some(Eigen::seqN(rows.begin, rows.size())); }
   RowOutputs rows(const std::vector<Index>& places) const { return some(places); }
 
   Matrix output;          // (rows, d_v)
@@ -53,16 +52,17 @@ struct RowOutputs {
 /// The query side of one head: all that rows are evaluated with.
 class QueryEvaluation {
  public:
-  /// `combined`: G (r, d_v + 1). What is given by reference must outlive this. Rows take the degree that they need for the
-  /// promise (RowChooser), or, with the degree fixed, the highest.
+  /// `combined`: G (r, d_v + 1). What is given by reference must outlive this. Rows take the degree that they
+  /// need for the promise (RowChooser), or, with the degree fixed, the highest.
   QueryEvaluation(const MeasuredHead& head, const ProblemShape& shape, const Coordinates& coordinates,
-                  const Monomials& monomials, Matrix combined, DroppedMonomials dropped, Precision output_precision,
-                  Promise promise, bool degree_is_fixed);
+                  const Monomials& monomials, Matrix combined, DroppedMonomials dropped,
+                  Precision output_precision, Promise promise, bool degree_is_fixed);
   ~QueryEvaluation();
 
-  /// Evaluates rows, cut into tiles from the first one on: `queries` (rows, d) as they stand in the file, starting at
-  /// a tile boundary. Rows that miss the promise at the degree that was foreseen for them are evaluated again at the
-  /// highest one. Uses all OpenMP threads. Cost: 2 rows r (d_v + 1) flops, r the monomials of a row's degree.
+  /// Evaluates rows, cut into tiles from the first one on: `queries` (rows, d) as they stand in the file,
+  /// starting at a tile boundary. Rows that miss the promise at the degree that was foreseen for them are
+  /// evaluated again at the highest one. Uses all OpenMP threads. Cost: 2 rows r (d_v + 1) flops, r the
+  /// monomials of a row's degree.
   RowOutputs evaluate(const ConstTile& queries);
 
   /// Monomials evaluated so far, summed over rows.

@@ -35,8 +35,8 @@ class FeatureWalk {
     (*this)(points, std::vector<Index>(static_cast<std::size_t>(degree) + 1, points.cols()), visit);
   }
 
-  /// The same for points that end at different degrees: of degree m only the first counts[m] points are taken; counts
-  /// (at most g + 1 of them) do not increase.
+  /// The same for points that end at different degrees: of degree m only the first counts[m] points are
+  /// taken; counts (at most g + 1 of them) do not increase.
   template <class Visit>
   void operator()(const ConstTile& points, const std::vector<Index>& counts, Visit visit) {
     levels_[0].row(0).head(counts[0]).setOnes();

@@ -72,7 +72,8 @@ void ModeMeasurement::absorb_keys(const ConstTile& keys, const Vector& weights, 
     weight_sum.add(0, weight);
     for (Index i = 0; i < key_powers.size(); ++i) {
       const long double sum = powers[static_cast<std::size_t>(i)];
-      key_powers.add(i, sum > 0 ? std::max(sum, 0x1p-900L) : 0);  // bounds from above: what vanishes is rounded up
+      key_powers.add(
+          i, sum > 0 ? std::max(sum, 0x1p-900L) : 0);  // bounds from above: what vanishes is rounded up
     }
     for (Index l = 0; l < d; ++l) key_sums.add(l, summable(sums[static_cast<std::size_t>(l)]));
   }
@@ -97,11 +98,14 @@ void ModeMeasurement::sum_powers(const Matrix& key_sample) {
 
 void ModeMeasurement::add_powers(const double* row, double weight, std::vector<long double>& powers) const {
   for (std::size_t l = 0; l < key_units.size(); ++l) {
-    // An entry far outside of the sample makes the sum useless, not wrong: it is cut above what power_mean trusts.
-    const long double unit = std::min(std::abs(std::ldexp(static_cast<long double>(row[l]), -key_units[l])), 0x1p20L);
+    // An entry far outside of the sample makes the sum useless, not wrong: it is cut above what power_mean
+    // trusts.
+    const long double unit =
+        std::min(std::abs(std::ldexp(static_cast<long double>(row[l]), -key_units[l])), 0x1p20L);
     const long double square = unit * unit;
     long double power = weight;
-    for (Index p = 0; p < even_powers; ++p) powers[l * even_powers + static_cast<std::size_t>(p)] += power *= square;
+    for (Index p = 0; p < even_powers; ++p)
+      powers[l * even_powers + static_cast<std::size_t>(p)] += power *= square;
   }
 }
 
@@ -144,8 +148,8 @@ ScoreBounds::ScoreBounds(const std::vector<ModeMeasurement>& modes, const Proble
   for (Index l = 0; l < shape.width; ++l) {
     box.push_back(
         std::abs(product([l](const ModeMeasurement& mode) -> long double { return mode.largest_key(l); })));
-    mean.push_back(product(
-        [l](const ModeMeasurement& mode) { return mode.key_sums.mean(l, mode.weight()); }));
+    mean.push_back(
+        product([l](const ModeMeasurement& mode) { return mode.key_sums.mean(l, mode.weight()); }));
     // The range of the product, relatively to the box.
     long double low = shape.scale < 0 ? -1 : 1, high = low;
     for (const ModeMeasurement& mode : modes) {
@@ -224,11 +228,17 @@ double SpreadClasses::deviation(Index spread_class) {
 
 MeasuredHead::MeasuredHead(const HeadSample& file_sample, const ProblemShape& shape, bool may_change,
                            double negligible_score) {
-  if (may_change && shape.order() == 2) change = ChangeOfCoordinates(file_sample, shape.scale, negligible_score);
+  if (may_change)
+    change = shape.order() == 2 ? ChangeOfCoordinates(file_sample, shape.scale, negligible_score)
+                                : ChangeOfCoordinates::merging(file_sample, shape.scale);
   sample = file_sample;
   if (!change.none()) {
-    ChangedKeys keys = change.keys(file_sample.keys.front());
-    sample = {change.queries(file_sample.queries).rows, {std::move(keys.rows)}, std::move(keys.weights)};
+    sample = {change.queries(file_sample.queries).rows, {}};
+    for (std::size_t m = 0; m < file_sample.keys.size(); ++m) {
+      ChangedKeys keys = change.keys(file_sample.keys[m], m);
+      sample.keys.push_back(std::move(keys.rows));
+      sample.weights = std::move(keys.weights);
+    }
   }
   scores = ScoreShape(sample, shape.scale);
 }
@@ -243,8 +253,14 @@ QueryTile::QueryTile(const MeasuredHead& head, const ScoreBounds& bounds, const 
     changed = head.change.queries(queries);
     rows = changed->rows;
   }
-  Vector largest_keys(rows.cols());
-  for (Index l = 0; l < rows.cols(); ++l) largest_keys(l) = head.changed.modes.front().largest_key(l);
+  Vector largest_keys = Vector::Ones(rows.cols());  // of their products over the modes
+  std::vector<Vector> largest_in_file;
+  for (std::size_t m = 0; m < head.changed.modes.size() && changed; ++m) {
+    for (Index l = 0; l < rows.cols(); ++l) largest_keys(l) *= head.changed.modes[m].largest_key(l);
+    largest_in_file.push_back(
+        head.file.modes[m].key_min.cwiseAbs().cwiseMax(head.file.modes[m].key_max.cwiseAbs()));
+  }
+  const double remainder = changed ? head.change.remainder(head.key_remainders, largest_in_file) : 0;
   const double weight_error = changed ? head.change.weight_error(largest_keys) : 0;
   const std::vector<ScoreShape::Spread> spreads = head.scores.spread(rows);
   for (Index i = 0; i < count; ++i) {
@@ -255,8 +271,8 @@ QueryTile::QueryTile(const MeasuredHead& head, const ScoreBounds& bounds, const 
     row.deviation = known ? std::min(spread.deviation, row.high - row.low) : 0;
     if (changed) {
       row.error = std::abs(shape.scale) * (1 + 1e-12) *
-                  (changed->norm(i) * head.key_remainder + changed->dropped(i) * head.key_dropped +
-                   changed->rounding(i) * largest_keys.sum()) +
+                      (changed->norm(i) * remainder + changed->dropped(i) * head.key_dropped +
+                       changed->rounding(i) * largest_keys.sum()) +
                   weight_error;
       row.shift = changed->shift(i);
       row.shift_error = changed->shift_error(i);

@@ -20,21 +20,22 @@ struct ModeMeasurement {
   ModeMeasurement() = default;
   ModeMeasurement(Index width, Index value_width);
 
-  /// Takes rows (rows, d) of keys in, all finite, with their weights (rows), or 1 each where there are none. `order` is
-  /// k, for the Hoelder norm.
+  /// Takes rows (rows, d) of keys in, all finite, with their weights (rows), or 1 each where there are none.
+  /// `order` is k, for the Hoelder norm.
   void absorb_keys(const ConstTile& keys, const Vector& weights, Index order);
   /// Takes rows (rows, d_v) of values in.
   void absorb_values(const ConstTile& values);
   /// Takes what another one has absorbed in.
   void merge(const ModeMeasurement& other);
 
-  Index rows = 0;               //       keys absorbed so far
-  Vector key_min, key_max;      // (d)   range of each key column
-  double key_norm = 0;          //       max_j (sum_l |K_jl|^k)^(1/k)
-  double weight_max = 0;        //       largest weight
-  ExactSums weight_sum{1};      //       sum_j w_j
-  ExactSums key_sums;           // (d)   sum_j w_j K_jl
-  ExactSums key_powers;         // (d, 4) sum_j w_j (K_jl / 2^e_l)^p, p = 2, 4, 6, 8; nothing where key_units is empty
+  Index rows = 0;           //       keys absorbed so far
+  Vector key_min, key_max;  // (d)   range of each key column
+  double key_norm = 0;      //       max_j (sum_l |K_jl|^k)^(1/k)
+  double weight_max = 0;    //       largest weight
+  ExactSums weight_sum{1};  //       sum_j w_j
+  ExactSums key_sums;       // (d)   sum_j w_j K_jl
+  ExactSums
+      key_powers;  // (d, 4) sum_j w_j (K_jl / 2^e_l)^p, p = 2, 4, 6, 8; nothing where key_units is empty
   std::vector<int> key_units;   // (d)   e_l
   Vector value_min, value_max;  // (d_v) range of each value column
 
@@ -54,16 +55,17 @@ struct ModeMeasurement {
   void add_powers(const double* row, double weight, std::vector<long double>& powers) const;
 };
 
-/// What is known of the scores of one query row before anything is summed. All but `mean` and `deviation` are proved.
+/// What is known of the scores of one query row before anything is summed. All but `mean` and `deviation` are
+/// proved.
 struct RowScores {
-  double low = 0, high = 0;    // no score is outside
-  double box = 0;              // sigma_i = |scale| sum_l |Q_il| prod_m max|K_ml|: what roundings are relative to
-  double jensen = 0;           // the mean score, as computed: right to a few roundings relative to box
-  double mean = 0;             // of the scores, as a sample has it
-  double deviation = 0;        // likewise
-  double error = 0;            // of every score, from a change of coordinates
-  double shift = 0;            // was taken off every score
-  double shift_error = 0;      // rounding of that
+  double low = 0, high = 0;  // no score is outside
+  double box = 0;          // sigma_i = |scale| sum_l |Q_il| prod_m max|K_ml|: what roundings are relative to
+  double jensen = 0;       // the mean score, as computed: right to a few roundings relative to box
+  double mean = 0;         // of the scores, as a sample has it
+  double deviation = 0;    // likewise
+  double error = 0;        // of every score, from a change of coordinates
+  double shift = 0;        // was taken off every score
+  double shift_error = 0;  // rounding of that
 
   double largest() const { return std::max(std::abs(low), std::abs(high)); }
 };
@@ -89,8 +91,8 @@ class ScoreBounds {
   long double hoelder_ = 0;              //     |scale| prod_m max_j |K_m,j|_k
 };
 
-/// How many rows have scores of about one deviation, and how far their scores reach from their means at most: one
-/// entry a class of deviations.
+/// How many rows have scores of about one deviation, and how far their scores reach from their means at most:
+/// one entry a class of deviations.
 struct SpreadClasses {
   std::vector<std::int64_t> rows;
   Vector below, above;
@@ -110,10 +112,10 @@ struct QueryMeasurement {
   void absorb(const ConstTile& queries, const std::vector<RowScores>& scores);
   void merge(const QueryMeasurement& other);
 
-  Vector largest;                    // (d) max_i |Q_il|
-  double score_bound = 0;            // no |score| exceeds it
-  double box_bound = 0;              // max_i sigma_i
-  double score_error = 0;            // max_i of the error of every score
+  Vector largest;          // (d) max_i |Q_il|
+  double score_bound = 0;  // no |score| exceeds it
+  double box_bound = 0;    // max_i sigma_i
+  double score_error = 0;  // max_i of the error of every score
   SpreadClasses spreads;
 };
 
@@ -126,15 +128,17 @@ struct HeadMeasurement {
 /// All of one head: as it stands in the file, and in the coordinates that the polynomial method works in.
 struct MeasuredHead {
   MeasuredHead() = default;
-  /// What a sample decides: the coordinates, and the shape of the scores in them. They are changed only if `may_change`
-  /// and at order 2; `negligible_score` as in ChangeOfCoordinates.
-  MeasuredHead(const HeadSample& file_sample, const ProblemShape& shape, bool may_change, double negligible_score);
+  /// What a sample decides: the coordinates, and the shape of the scores in them. They are changed only if
+  /// `may_change`; `negligible_score` as in ChangeOfCoordinates.
+  MeasuredHead(const HeadSample& file_sample, const ProblemShape& shape, bool may_change,
+               double negligible_score);
 
   HeadMeasurement file, changed;
   ChangeOfCoordinates change;
-  double key_remainder = 0, key_dropped = 0;  // largest of ChangedKeys
-  ScoreShape scores;                          // in the changed coordinates
-  HeadSample sample;                          // likewise
+  std::vector<double> key_remainders;  // per mode, largest of ChangedKeys
+  double key_dropped = 0;              // likewise, of all modes
+  ScoreShape scores;                   // in the changed coordinates
+  HeadSample sample;                   // likewise
 
   /// The shape of the problem in the changed coordinates.
   ProblemShape changed_shape(ProblemShape shape) const {
@@ -148,10 +152,11 @@ inline double score_unit(const MeasuredHead& head) {
   return head.changed.queries.score_bound > 0 ? head.changed.queries.score_bound : 1;
 }
 
-/// A tile of query rows in changed coordinates, and all that is known of their scores. `queries` (b, d) as they stand
-/// in the file; bounds of the changed coordinates.
+/// A tile of query rows in changed coordinates, and all that is known of their scores. `queries` (b, d) as
+/// they stand in the file; bounds of the changed coordinates.
 struct QueryTile {
-  QueryTile(const MeasuredHead& head, const ScoreBounds& bounds, const ProblemShape& shape, const ConstTile& queries);
+  QueryTile(const MeasuredHead& head, const ScoreBounds& bounds, const ProblemShape& shape,
+            const ConstTile& queries);
 
   Matrix rows;  // (b, d')
   std::vector<RowScores> scores;

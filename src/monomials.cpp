@@ -48,7 +48,8 @@ Monomials Monomials::chosen(Index variables, const MonomialChoice& choice, doubl
       weights.push_back(parent_weight * choice.axis_weights(monomials.axis(a)) /
                         static_cast<double>(monomials.power(a)));
     }
-    if (static_cast<double>(monomials.count()) > most) throw std::length_error("more monomials than there may be");
+    if (static_cast<double>(monomials.count()) > most)
+      throw std::length_error("more monomials than there may be");
   }
   return monomials;
 }

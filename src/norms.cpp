@@ -23,7 +23,8 @@ double hoelder_norm(const double* x, Index d, Index k) {
                       : k == 3 ? std::cbrt(sum)
                                : std::pow(sum, 1.0 / static_cast<double>(k));
   // Below the normal numbers a relative slack does nothing: one step up always counts.
-  return std::nextafter(std::ldexp(root * (1 + 4 * gamma(static_cast<double>(d + 2 * k + 8))), exponent), HUGE_VAL);
+  return std::nextafter(std::ldexp(root * (1 + 4 * gamma(static_cast<double>(d + 2 * k + 8))), exponent),
+                        HUGE_VAL);
 }
 
 }  // namespace kronattn

@@ -71,14 +71,15 @@ DegreeNeeds foresee(const MeasuredHead& head, const ProblemShape& shape, const C
     const Foresight at_best =
         foresee_row(head.scores, certificate(none), polynomial, 0, deviation, box, budget);
     if (at_best != Foresight::holds || total_degree_rank(shape, degree) > largest_rank) return at_best;
-    const Foresight real = foresee_row(head.scores, certificate(monomials_per_degree(shape, degree)), polynomial, 0,
-                                       deviation, box, budget);
+    const Foresight real = foresee_row(head.scores, certificate(monomials_per_degree(shape, degree)),
+                                       polynomial, 0, deviation, box, budget);
     return real == Foresight::holds ? real : Foresight::fails;
   };
   DegreeNeeds needs;
   std::int64_t measured = 0;  // may be a part of all rows (plan without a file)
   for (std::int64_t rows : queries.spreads.rows) measured += rows;
-  const double each = static_cast<double>(shape.queries) / static_cast<double>(std::max<std::int64_t>(measured, 1));
+  const double each =
+      static_cast<double>(shape.queries) / static_cast<double>(std::max<std::int64_t>(measured, 1));
   Index degree = 0;  // the spreads grow, and with them the degree: start where the last class ended
   for (Index like = 0; like < SpreadClasses::count; ++like) {
     const double rows = each * static_cast<double>(queries.spreads.rows[static_cast<std::size_t>(like)]);
@@ -125,7 +126,8 @@ PlannedHead polynomial_head(PlannedHead head, const ProblemShape& shape, const P
   estimate.mean_row_rank = monomials / static_cast<double>(shape.queries);
   // Where monomials are dropped, what they may come to is one column more of the evaluation.
   const auto columns = static_cast<double>(shape.value_width + 1);
-  const double evaluation = evaluate_flops(shape, monomials, 1) * (choice.threshold > 0 ? 1 + 1 / columns : 1);
+  const double evaluation =
+      evaluate_flops(shape, monomials, 1) * (choice.threshold > 0 ? 1 + 1 / columns : 1);
   estimate.exact_flops = exact_flops(file_shape, estimate.rows_exact);
   estimate.flops = aggregate_flops(shape, estimate.rank) + evaluation + estimate.exact_flops;
   estimate.memory_bytes = polynomial_memory(shape, estimate.rank);
@@ -155,12 +157,14 @@ double exact_flops(const ProblemShape& shape, double rows) {
   return rows * shape.tuples() * (2 * d + 2 * columns + flops_of_exp);
 }
 
-double predicted_seconds(const Estimate& estimate, const ProblemShape& shape, const Rates& rates, double threads) {
+double predicted_seconds(const Estimate& estimate, const ProblemShape& shape, const Rates& rates,
+                         double threads) {
   double rows = static_cast<double>(shape.queries);
   for (Index keys : shape.keys) rows += static_cast<double>(keys);
   const double polynomial = estimate.flops - estimate.exact_flops;
   return (polynomial / rates.polynomial + estimate.exact_flops / rates.exact +
-          (polynomial > 0 ? rows * rates.row_seconds : 0)) / threads;
+          (polynomial > 0 ? rows * rates.row_seconds : 0)) /
+         threads;
 }
 
 namespace {
@@ -209,7 +213,8 @@ class Planning {
 
   PlannedHead exact(std::string reason) {
     if (!exact_keeps())
-      throw NoPlan("epsilon " + short_number(*wishes_.epsilon) + " can't be promised: rounding alone may cost " +
+      throw NoPlan("epsilon " + short_number(*wishes_.epsilon) +
+                   " can't be promised: rounding alone may cost " +
                    short_number(promise_ > 0 ? exact_bound_.output / promise_ : exact_bound_.output) +
                    " of an output and " + short_number(exact_bound_.log_normalizer) +
                    " of a log normalizer (scores up to " + short_number(head_.file.queries.box_bound) +
@@ -226,19 +231,21 @@ class Planning {
   PlannedHead polynomial() {
     const DegreeNeeds needs = foresee_degrees(budget().with_reserve());
     if (needs.beyond > 0)
-      throw NoPlan("epsilon " + short_number(*wishes_.epsilon) +
-                   " can't be promised by the polynomial method: rounding in double precision breaks it at every "
-                   "degree up to " +
-                   std::to_string(largest_degree) + " (scores up to " + short_number(planned_.estimate.score_bound) +
-                   "); need more precision, a larger --epsilon or --method exact");
+      throw NoPlan(
+          "epsilon " + short_number(*wishes_.epsilon) +
+          " can't be promised by the polynomial method: rounding in double precision breaks it at every "
+          "degree up to " +
+          std::to_string(largest_degree) + " (scores up to " + short_number(planned_.estimate.score_bound) +
+          "); need more precision, a larger --epsilon or --method exact");
     const Index degree = needs.highest();
     const double rank = total_degree_rank(shape_, degree);
-    if (std::optional<PlannedHead> lighter = with_dropped_monomials(of_total_degree(degree, needs).estimate.flops)) {
-      lighter->estimate.reason = "the polynomial method was asked for; degree " +
-                                 std::to_string(lighter->plan.degree()) + " without " +
-                                 short_number(total_degree_rank(shape_, lighter->plan.degree()) -
-                                              lighter->estimate.rank) +
-                                 " light monomials is foreseen to keep the promise";
+    if (std::optional<PlannedHead> lighter =
+            with_dropped_monomials(of_total_degree(degree, needs).estimate.flops)) {
+      lighter->estimate.reason =
+          "the polynomial method was asked for; degree " + std::to_string(lighter->plan.degree()) +
+          " without " +
+          short_number(total_degree_rank(shape_, lighter->plan.degree()) - lighter->estimate.rank) +
+          " light monomials is foreseen to keep the promise";
       return *lighter;
     }
     if (rank > largest_rank)
@@ -251,7 +258,8 @@ class Planning {
     return of_total_degree(degree, needs);
   }
 
-  /// The cheapest way, rows above a degree summed exactly where that is cheaper than the next degree for all keys.
+  /// The cheapest way, rows above a degree summed exactly where that is cheaper than the next degree for all
+  /// keys.
   PlannedHead cheapest() {
     const DegreeNeeds needs = foresee_degrees(budget());
     std::optional<PlannedHead> best;
@@ -290,10 +298,12 @@ class Planning {
     return "degree " + std::to_string(degree) + " at rank " + short_number(total_degree_rank(shape_, degree));
   }
   PlannedHead of_total_degree(Index degree, const DegreeNeeds& needs) const {
-    return polynomial_head(planned_, shape_, file_shape_, {degree, 0, {}}, total_degree_ranks(shape_, degree), needs);
+    return polynomial_head(planned_, shape_, file_shape_, {degree, 0, {}}, total_degree_ranks(shape_, degree),
+                           needs);
   }
 
-  /// The cheapest way with light monomials dropped, if it is well below `flops`. Half of the budget is theirs.
+  /// The cheapest way with light monomials dropped, if it is well below `flops`. Half of the budget is
+  /// theirs.
   std::optional<PlannedHead> with_dropped_monomials(double flops) const {
     const Vector weights = axis_weights();
     std::optional<PlannedHead> best;
@@ -309,7 +319,8 @@ class Planning {
         try {
           const Monomials monomials = Monomials::chosen(shape_.width, choice, largest_chosen_rank);
           RankOfDegree ranks;
-          for (Index g = 0; g <= degree; ++g) ranks.push_back(static_cast<double>(monomials.of_degree(g).end));
+          for (Index g = 0; g <= degree; ++g)
+            ranks.push_back(static_cast<double>(monomials.of_degree(g).end));
           PlannedHead head = polynomial_head(planned_, shape_, file_shape_, choice, ranks, needs);
           if (head.estimate.flops > 0.9 * flops) break;
           if (!sample_holds(monomials)) continue;
@@ -350,8 +361,8 @@ class Planning {
       const auto& [mean, deviation] = spreads[static_cast<std::size_t>(i)];
       const RowScores row = bounds.row(queries.row(i).data());
       const RowPolynomial polynomial =
-          suited_polynomial(head_.scores, monomials.degree(), mean, mean - row.low, row.high - mean, deviation,
-                            score_unit(head_));
+          suited_polynomial(head_.scores, monomials.degree(), mean, mean - row.low, row.high - mean,
+                            deviation, score_unit(head_));
       dropped.finish(points.data() + i, rows, kept.row(i).data(), lost.data());
       double sum = 0;
       for (std::size_t m = 0; m < lost.size(); ++m) sum += std::abs(polynomial.values[m]) * lost[m];
@@ -382,9 +393,11 @@ constexpr Index most_raises = 6;
 
 }  // namespace
 
-PlannedHead make_plan(const MeasuredHead& head, const ProblemShape& shape, double promise, const Wishes& wishes) {
+PlannedHead make_plan(const MeasuredHead& head, const ProblemShape& shape, double promise,
+                      const Wishes& wishes) {
   if (!(head.file.queries.box_bound <= 1e290))
-    throw NoPlan("scores reach " + short_number(head.file.queries.box_bound) + ", beyond what double can hold");
+    throw NoPlan("scores reach " + short_number(head.file.queries.box_bound) +
+                 ", beyond what double can hold");
   Planning planning(head, shape, promise, wishes);
   if (wishes.degree) return planning.fixed_degree();
   switch (wishes.method) {
@@ -415,15 +428,17 @@ Method remedy_for(std::int64_t rows, const Plan& plan, Index planned_degree, con
                   const Wishes& wishes) {
   // Where monomials are dropped the sums are made anew, of as many monomials as there may be.
   const bool anew = plan.monomials.threshold > 0;
-  const double next_rank = anew ? 4 * static_cast<double>(planned_monomials(shape.width, plan.monomials).count())
-                                : total_degree_rank(shape, plan.degree() + 1);
+  const double next_rank =
+      anew ? 4 * static_cast<double>(planned_monomials(shape.width, plan.monomials).count())
+           : total_degree_rank(shape, plan.degree() + 1);
   const bool can_raise = plan.degree() < planned_degree + most_raises && next_rank <= largest_rank &&
                          (wishes.method == Method::polynomial ||
                           polynomial_memory(shape, next_rank) <= largest_automatic_memory);
   const auto count = static_cast<double>(rows);
   const double more_monomials = anew ? next_rank : next_rank - total_degree_rank(shape, plan.degree());
   const double raise = aggregate_flops(shape, more_monomials) + evaluate_flops(shape, count, next_rank);
-  if (wishes.method == Method::automatic && (!can_raise || exact_flops(shape, count) <= raise)) return Method::exact;
+  if (wishes.method == Method::automatic && (!can_raise || exact_flops(shape, count) <= raise))
+    return Method::exact;
   if (!can_raise)
     throw NoPlan(std::to_string(rows) + " rows miss the promise at degree " + std::to_string(plan.degree()) +
                  "; need a larger --epsilon or --method auto");

@@ -1,8 +1,9 @@
 // Which method, at which degree, keeps the promise at the least work.
 //
 // Everything that decides bits is decided here, from what was measured and what was asked for: no clocks, no
-// ranks, no threads. The degree is foreseen (row_choice.hpp) from the deviations of all rows' scores and the shape of a
-// sample's; whether a row keeps the promise is known when it has been evaluated. Sources: mathematics.md B2-B4, G2, H3.
+// ranks, no threads. The degree is foreseen (row_choice.hpp) from the deviations of all rows' scores and the
+// shape of a sample's; whether a row keeps the promise is known when it has been evaluated. Sources:
+// mathematics.md B2-B4, G2, H3.
 #pragma once
 
 #include <optional>
@@ -71,11 +72,12 @@ Monomials planned_monomials(Index width, const MonomialChoice& choice);
 MonomialChoice larger(const MonomialChoice& choice);
 
 /// Chooses method and degree from the spreads of all rows' scores. `promise` as in Wishes. Throws NoPlan.
-PlannedHead make_plan(const MeasuredHead& head, const ProblemShape& shape, double promise, const Wishes& wishes);
+PlannedHead make_plan(const MeasuredHead& head, const ProblemShape& shape, double promise,
+                      const Wishes& wishes);
 
-/// What becomes of rows that missed the promise: they are summed exactly, or the degree is raised by one for them;
-/// whichever takes fewer flops, of what the wishes allow. Throws NoPlan where neither can be done. `shape` is that of
-/// the changed coordinates.
+/// What becomes of rows that missed the promise: they are summed exactly, or the degree is raised by one for
+/// them; whichever takes fewer flops, of what the wishes allow. Throws NoPlan where neither can be done.
+/// `shape` is that of the changed coordinates.
 Method remedy_for(std::int64_t rows, const Plan& plan, Index planned_degree, const ProblemShape& shape,
                   const Wishes& wishes);
 
@@ -93,6 +95,7 @@ struct Rates {
 };
 
 /// Rough seconds of computing on `threads` threads in all.
-double predicted_seconds(const Estimate& estimate, const ProblemShape& shape, const Rates& rates, double threads);
+double predicted_seconds(const Estimate& estimate, const ProblemShape& shape, const Rates& rates,
+                         double threads);
 
 }  // namespace kronattn

@@ -16,7 +16,8 @@ double rounded(double x, int bits, bool up) {
   return std::bit_cast<double>(((std::bit_cast<std::uint64_t>(x) + add) >> dropped) << dropped);
 }
 
-/// How coarse: a reach that is 3 % too long costs 3 % of the bound, a node that is off by 6 % of a deviation less.
+/// How coarse: a reach that is 3 % too long costs 3 % of the bound, a node that is off by 6 % of a deviation
+/// less.
 constexpr int reach_bits = 5, deviation_bits = 3;
 constexpr double centre_steps = 4;  // of a deviation
 
@@ -26,16 +27,18 @@ constexpr double narrow_interval = 3;
 /// What the coefficients' cancellation costs, roughly.
 double cancellation(const RowPolynomial& polynomial, double largest) {
   double sum = 0;
-  for (std::size_t m = polynomial.values.size(); m-- > 0;) sum = sum * largest + std::abs(polynomial.values[m]);
+  for (std::size_t m = polynomial.values.size(); m-- > 0;)
+    sum = sum * largest + std::abs(polynomial.values[m]);
   return 1e-13 * sum;
 }
 
 }  // namespace
 
-RowPolynomial suited_polynomial(const ScoreShape& shape, Index degree, double centre, double below, double above,
-                                double deviation, double unit) {
+RowPolynomial suited_polynomial(const ScoreShape& shape, Index degree, double centre, double below,
+                                double above, double deviation, double unit) {
   const Index m = degree / 2;
-  const double largest = std::max(std::abs(centre - below), std::abs(centre + above)) * (1 + 4 * unit_roundoff);
+  const double largest =
+      std::max(std::abs(centre - below), std::abs(centre + above)) * (1 + 4 * unit_roundoff);
   const auto constant_bound = [&] { return constant_bound_polynomial(degree, largest, unit); };
   if (below + above > 2 * widest_node_interval || m > ScoreShape::most_nodes) return constant_bound();
   std::vector<double> nodes;
@@ -48,12 +51,14 @@ RowPolynomial suited_polynomial(const ScoreShape& shape, Index degree, double ce
   if (below + above <= 2 * narrow_interval) return polynomial;
   RowPolynomial other = constant_bound();
   const auto merit = [&](const RowPolynomial& one) {
-    return foreseen_gap(shape, one, centre, deviation) + cancellation(one, largest / unit) * std::exp(-centre);
+    return foreseen_gap(shape, one, centre, deviation) +
+           cancellation(one, largest / unit) * std::exp(-centre);
   };
   return merit(polynomial) <= merit(other) ? std::move(polynomial) : std::move(other);
 }
 
-double foreseen_gap(const ScoreShape& shape, const RowPolynomial& polynomial, double centre, double deviation) {
+double foreseen_gap(const ScoreShape& shape, const RowPolynomial& polynomial, double centre,
+                    double deviation) {
   const double spread = std::pow(deviation, 2 * static_cast<double>(polynomial.nodes)) *
                         (polynomial.nodes > 0 ? shape.node_mean(polynomial.nodes) : 1);
   return polynomial.factor * spread * std::exp(-centre) / (1 + deviation * deviation / 2);
@@ -70,7 +75,8 @@ GapBudget GapBudget::of(const Coordinates& coordinates, const Promise& promise, 
 }
 
 Foresight foresee_row(const ScoreShape& shape, const PolynomialCertificate& certificate,
-                      const RowPolynomial& polynomial, double centre, double deviation, double box, GapBudget budget) {
+                      const RowPolynomial& polynomial, double centre, double deviation, double box,
+                      GapBudget budget) {
   const double roundings = 2 * certificate.rounding(polynomial.values, box) * std::exp(-centre);
   if (!(roundings <= budget.gap)) return Foresight::rounding_breaks_it;
   const double gap = foreseen_gap(shape, polynomial, centre, deviation) + roundings;
@@ -79,7 +85,11 @@ Foresight foresee_row(const ScoreShape& shape, const PolynomialCertificate& cert
 
 RowChooser::RowChooser(const ScoreShape& shape, const PolynomialCertificate& certificate, double unit,
                        Index highest_degree, GapBudget budget)
-    : shape_(shape), certificate_(certificate), unit_(unit), highest_degree_(highest_degree), budget_(budget) {}
+    : shape_(shape),
+      certificate_(certificate),
+      unit_(unit),
+      highest_degree_(highest_degree),
+      budget_(budget) {}
 
 const RowChooser::Choice& RowChooser::choose(const RowScores& scores) {
   const double deviation = rounded(scores.deviation, deviation_bits, false);
@@ -101,7 +111,8 @@ const RowChooser::Choice& RowChooser::choose(const RowScores& scores) {
   const double box = std::max(std::abs(scores.low), std::abs(scores.high));
   for (Index degree = 0; budget_.gap > 0 && degree < highest_degree_; ++degree) {
     RowPolynomial lower = of_degree(degree);
-    if (foresee_row(shape_, certificate_, lower, centre, deviation, box, budget_) != Foresight::holds) continue;
+    if (foresee_row(shape_, certificate_, lower, centre, deviation, box, budget_) != Foresight::holds)
+      continue;
     choice.polynomial = std::move(lower);
     break;
   }
@@ -110,7 +121,8 @@ const RowChooser::Choice& RowChooser::choose(const RowScores& scores) {
 
 std::size_t RowChooser::Hash::operator()(const std::array<double, 4>& key) const {
   std::uint64_t hash = 0;
-  for (double part : key) hash = (hash ^ std::bit_cast<std::uint64_t>(part)) * 0x9e3779b97f4a7c15 + (hash >> 29);
+  for (double part : key)
+    hash = (hash ^ std::bit_cast<std::uint64_t>(part)) * 0x9e3779b97f4a7c15 + (hash >> 29);
   return hash ^ (hash >> 32);
 }
 

@@ -1,9 +1,10 @@
 // Which degree and which polynomial a row gets, before it is evaluated.
 //
-// A row needs W_0 / D, the share of its normaliser that its polynomial may be off by, below a budget. That is foreseen
-// from the deviation of its scores and how far they can reach: with the Gauss nodes of the sampled scores,
-// W_0 / N is about factor deviation^(2m) node_mean(m) / e^mean. The foresight proves nothing; the row's certificate does,
-// afterwards. Polynomials are made for rounded (outwards) reaches and deviations, so that rows share them.
+// A row needs W_0 / D, the share of its normaliser that its polynomial may be off by, below a budget. That is
+// foreseen from the deviation of its scores and how far they can reach: with the Gauss nodes of the sampled
+// scores, W_0 / N is about factor deviation^(2m) node_mean(m) / e^mean. The foresight proves nothing; the
+// row's certificate does, afterwards. Polynomials are made for rounded (outwards) reaches and deviations, so
+// that rows share them.
 #pragma once
 
 #include <array>
@@ -14,15 +15,17 @@
 
 namespace kronattn {
 
-/// The polynomial of one degree for scores within [centre - below, centre + above], of that deviation about the
-/// centre.
-RowPolynomial suited_polynomial(const ScoreShape& shape, Index degree, double centre, double below, double above,
-                                double deviation, double unit);
+/// The polynomial of one degree for scores within [centre - below, centre + above], of that deviation about
+/// the centre.
+RowPolynomial suited_polynomial(const ScoreShape& shape, Index degree, double centre, double below,
+                                double above, double deviation, double unit);
 
 /// W_0 / D as foreseen for such scores.
-double foreseen_gap(const ScoreShape& shape, const RowPolynomial& polynomial, double centre, double deviation);
+double foreseen_gap(const ScoreShape& shape, const RowPolynomial& polynomial, double centre,
+                    double deviation);
 
-/// What every row has to keep: at most so large an error_bound and log_error. Infinite where nothing was promised.
+/// What every row has to keep: at most so large an error_bound and log_error. Infinite where nothing was
+/// promised.
 struct Promise {
   double output = HUGE_VAL, log_normalizer = HUGE_VAL;
 
@@ -47,8 +50,8 @@ struct GapBudget {
 class RowChooser {
  public:
   /// Rows take the lowest degree up to `highest_degree` that is foreseen to keep the budget, or the highest.
-  RowChooser(const ScoreShape& shape, const PolynomialCertificate& certificate, double unit, Index highest_degree,
-             GapBudget budget);
+  RowChooser(const ScoreShape& shape, const PolynomialCertificate& certificate, double unit,
+             Index highest_degree, GapBudget budget);
 
   struct Choice {
     RowPolynomial polynomial;  // of the degree chosen
@@ -77,6 +80,7 @@ class RowChooser {
 /// Whether a polynomial is foreseen to keep a budget; a higher degree never rounds less.
 enum class Foresight { holds, fails, rounding_breaks_it };
 Foresight foresee_row(const ScoreShape& shape, const PolynomialCertificate& certificate,
-                      const RowPolynomial& polynomial, double centre, double deviation, double box, GapBudget budget);
+                      const RowPolynomial& polynomial, double centre, double deviation, double box,
+                      GapBudget budget);
 
 }  // namespace kronattn

@@ -14,8 +14,8 @@ using Numbers = std::vector<long double>;
 /// A divided difference of exp is right to this, relatively: a few hundred roundings of positive terms.
 constexpr long double difference_rounding = 400 * 0x1p-64L;
 
-/// exp's divided differences f[t_0], f[t_0, t_1], ..., f[t_0..t_n]: the first row of exp of the matrix with t on its
-/// diagonal and ones above it, as a Taylor series. Shifted by the smallest t all terms are positive.
+/// exp's divided differences f[t_0], f[t_0, t_1], ..., f[t_0..t_n]: the first row of exp of the matrix with t
+/// on its diagonal and ones above it, as a Taylor series. Shifted by the smallest t all terms are positive.
 Numbers divided_differences(const Numbers& t) {
   const long double shift = *std::min_element(t.begin(), t.end());
   Numbers term(t.size(), 0), sum(t.size(), 0);
@@ -69,7 +69,8 @@ std::vector<double> in_units(const Numbers& coefficients, double unit) {
 
 }  // namespace
 
-RowPolynomial node_polynomial(Index degree, double low, double high, const std::vector<double>& nodes, double unit) {
+RowPolynomial node_polynomial(Index degree, double low, double high, const std::vector<double>& nodes,
+                              double unit) {
   Numbers points;  // each node twice
   for (double node : nodes) points.insert(points.end(), 2, node);
   const bool odd = degree % 2 == 1;
@@ -84,7 +85,8 @@ RowPolynomial node_polynomial(Index degree, double low, double high, const std::
     const long double half = (static_cast<long double>(high) - low) / 2;
     half_gap = coefficients.back() * half * half / 2;  // tau
     coefficients.pop_back();
-    coefficients[points.size()] -= half_gap;  // U - tau omega: omega is the Newton factor of the first 2m points
+    coefficients[points.size()] -=
+        half_gap;  // U - tau omega: omega is the Newton factor of the first 2m points
   } else {
     Numbers to_high = points, to_low = points;
     to_high.push_back(high);
@@ -105,7 +107,8 @@ RowPolynomial node_polynomial(Index degree, double low, double high, const std::
   polynomial.values = in_units(p.values, unit);
   polynomial.majorant = in_units(w.values, unit);
   // w counts twice: tau was also subtracted from a coefficient of P, where it may have cancelled.
-  polynomial.majorant[0] += static_cast<double>((p.rounding(largest) + 3 * w.rounding(largest)) * (1 + 1e-10L));
+  polynomial.majorant[0] +=
+      static_cast<double>((p.rounding(largest) + 3 * w.rounding(largest)) * (1 + 1e-10L));
   polynomial.factor = static_cast<double>(half_gap);
   polynomial.nodes = static_cast<Index>(nodes.size());
   return polynomial;

@@ -25,7 +25,8 @@ struct Tuples {
     const Index first_stride = std::max<Index>(1, most / count);
     Index stride = first_stride;  // each mode has steps of its own, so that pairs mix
     for (const Matrix& mode : sample.keys) {
-      for (Index t = 0; t < count; ++t) rows.row(t) = rows.row(t).cwiseProduct(mode.row(t * stride % mode.rows()));
+      for (Index t = 0; t < count; ++t)
+        rows.row(t) = rows.row(t).cwiseProduct(mode.row(t * stride % mode.rows()));
       stride = 2 * stride + 1;
     }
     for (Index t = 0; t < count && sample.weights.size() > 0; ++t)
@@ -42,8 +43,8 @@ Matrix some_rows(const Matrix& rows, Index most) {
   return some;
 }
 
-/// Scores, each row shifted and scaled to mean 0 and deviation 1, and their weights; rows whose scores are all alike
-/// are left out.
+/// Scores, each row shifted and scaled to mean 0 and deviation 1, and their weights; rows whose scores are
+/// all alike are left out.
 struct Standardised {
   std::vector<double> z, weights;  // the weights' sum is 1
 
@@ -57,7 +58,8 @@ struct Standardised {
         weights.push_back(tuple_weights(t));
       }
     }
-    const double rows = static_cast<double>(z.size()) / static_cast<double>(std::max<Index>(1, scores.cols()));
+    const double rows =
+        static_cast<double>(z.size()) / static_cast<double>(std::max<Index>(1, scores.cols()));
     for (double& weight : weights) weight /= rows;
   }
 
@@ -87,12 +89,13 @@ ScoreShape::ScoreShape(const HeadSample& sample, double scale)
                             tuples.weights);
   const std::vector<double>& z = scores.z;
 
-  // Stieltjes: the polynomials that are orthogonal over the sample, monic, and with them the recurrence coefficients
-  // whose tridiagonal matrix has the Gauss nodes as eigenvalues (Golub and Welsch).
+  // Stieltjes: the polynomials that are orthogonal over the sample, monic, and with them the recurrence
+  // coefficients whose tridiagonal matrix has the Gauss nodes as eigenvalues (Golub and Welsch).
   std::vector<double> previous(z.size(), 0), current(z.size(), 1), diagonal, beside;
   double norm = 1;  // the mean of the square of the present polynomial
   for (Index m = 1; m <= most_nodes; ++m) {
-    const double centre = scores.mean_of([&](std::size_t t) { return z[t] * current[t] * current[t]; }) / norm;
+    const double centre =
+        scores.mean_of([&](std::size_t t) { return z[t] * current[t] * current[t]; }) / norm;
     const double ratio = m == 1 ? 0 : beside.back() * beside.back();
     for (std::size_t t = 0; t < z.size(); ++t) {
       const double next = (z[t] - centre) * current[t] - ratio * previous[t];

@@ -1,7 +1,8 @@
 // What a small sample of a head says of its scores: how wide those of a row are, and of what shape.
 //
-// Nothing here is relied on by a proof: it only predicts, so that a degree can be planned, and proposes nodes, which
-// may be any numbers (row_polynomial.hpp). Sources: mathematics.md H2, E9 (nodes), G2 (planning on a sample).
+// Nothing here is relied on by a proof: it only predicts, so that a degree can be planned, and proposes
+// nodes, which may be any numbers (row_polynomial.hpp). Sources: mathematics.md H2, E9 (nodes), G2 (planning
+// on a sample).
 #pragma once
 
 #include <vector>
@@ -33,8 +34,8 @@ class ScoreShape {
   static constexpr Index most_nodes = 12;
 
   /// The Gauss nodes of the standardised scores ((s - mean) / deviation of the row): they make the mean of
-  /// prod (z - x_j)^2 the least that m nodes can. m <= most_nodes; fewer than m may come back where the scores take
-  /// few values.
+  /// prod (z - x_j)^2 the least that m nodes can. m <= most_nodes; fewer than m may come back where the
+  /// scores take few values.
   const std::vector<double>& nodes(Index m) const { return nodes_[static_cast<std::size_t>(m)]; }
   /// That mean.
   double node_mean(Index m) const { return node_means_[static_cast<std::size_t>(m)]; }

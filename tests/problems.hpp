@@ -108,11 +108,12 @@ inline MeasuredHead measure(const Problem& problem, bool change = false, double 
     file.absorb_values(problem.values[m]);
     head.file.modes.push_back(file);
     if (!head.change.none()) {
+      head.key_remainders.push_back(0);
       for (Index t = 0; t < tile_count(shape.keys[m], key_tile_rows); ++t) {
         const Range rows = tile_range(t, shape.keys[m], key_tile_rows);
-        const ChangedKeys keys = head.change.keys(problem.keys[m].middleRows(rows.begin, rows.size()));
+        const ChangedKeys keys = head.change.keys(problem.keys[m].middleRows(rows.begin, rows.size()), m);
         changed.absorb_keys(keys.rows, keys.weights, shape.order());
-        head.key_remainder = std::max(head.key_remainder, keys.remainder);
+        head.key_remainders.back() = std::max(head.key_remainders.back(), keys.remainder);
         head.key_dropped = std::max(head.key_dropped, keys.dropped);
       }
       changed.absorb_values(problem.values[m]);
@@ -123,7 +124,8 @@ inline MeasuredHead measure(const Problem& problem, bool change = false, double 
   head.file.queries = QueryMeasurement(shape.width);
   head.changed.queries = QueryMeasurement(changed_shape.width);
   std::vector<RowScores> file_scores;
-  for (Index i = 0; i < shape.queries; ++i) file_scores.push_back(file_bounds.row(problem.queries.row(i).data()));
+  for (Index i = 0; i < shape.queries; ++i)
+    file_scores.push_back(file_bounds.row(problem.queries.row(i).data()));
   head.file.queries.absorb(problem.queries, file_scores);
   for (Index t = 0; t < tile_count(shape.queries, query_tile_rows); ++t) {
     const Range rows = tile_range(t, shape.queries, query_tile_rows);
@@ -137,7 +139,7 @@ inline MeasuredHead measure(const Problem& problem, bool change = false, double 
 struct Settings {
   bool change = false;
   Precision output_precision = Precision::double_precision;
-  double epsilon = 0;  // 0: every row takes the full degree; else rows take what they need
+  double epsilon = 0;    // 0: every row takes the full degree; else rows take what they need
   double threshold = 0;  // monomials lighter than this are dropped
   double weight_of_box = 0.3;
 };

@@ -270,7 +270,8 @@ TEST(DistributedSolve, ReadsEachRowOnceAPassAndEvenly) {
   measure_problem(comm, problem, {}, seconds);
   // The sample: 256 queries, 4096 keys, by those who own them.
   EXPECT_EQ(comm.sum(problem.bytes_read()), 3 * n + 256 + 4096);
-  EXPECT_NEAR(static_cast<double>(problem.bytes_read()), static_cast<double>(3 * n + 256 + 4096) / comm.size(), 64);
+  EXPECT_NEAR(static_cast<double>(problem.bytes_read()),
+              static_cast<double>(3 * n + 256 + 4096) / comm.size(), 64);
 }
 
 }  // namespace

@@ -133,7 +133,8 @@ TEST(Certificate, HoldsWhereOutputsAreRoundedToSingle) {
   for (const auto& [name, family] : families())
     for (const std::vector<Index>& keys : key_shapes) {
       const Problem problem = family(77, keys, 3);
-      RowOutputs outputs = testing::solve_polynomial(problem, 9, {.output_precision = Precision::single_precision});
+      RowOutputs outputs =
+          testing::solve_polynomial(problem, 9, {.output_precision = Precision::single_precision});
       outputs.output = outputs.output.cast<float>().cast<double>();
       std::vector<double> ratios;
       check_rows(problem, outputs, name, ratios);
@@ -213,12 +214,29 @@ TEST(Certificate, HoldsInChangedCoordinates) {
       for (Index rows : {1, 2, 40, 600})
         for (double epsilon : {1e-3, 1e-6, 1e-11}) {
           const Problem problem = family(seed, {rows}, 2 + static_cast<Index>(seed));
-          check_rows(problem, testing::solve_polynomial(problem, 9, {.change = true, .epsilon = epsilon}), name,
-                     ratios);
+          check_rows(problem, testing::solve_polynomial(problem, 9, {.change = true, .epsilon = epsilon}),
+                     name, ratios);
         }
     std::printf("%-28s bound / true error: median %9.3g, smallest %7.3f\n", name.c_str(), median(ratios),
                 *std::min_element(ratios.begin(), ratios.end()));
   }
+}
+
+TEST(Certificate, HoldsWhereColumnsAreMerged) {
+  std::vector<double> ratios;
+  for (std::uint64_t seed = 1; seed <= 6; ++seed)
+    for (const std::vector<Index>& keys : {std::vector<Index>{23, 31}, {8, 9, 10}})
+      for (double epsilon : {0.0, 1e-4, 1e-11}) {
+        Problem problem = with_law(seed, keys, 5, Uniform(seed, -1, 1.2));
+        for (Matrix& mode : problem.keys) {
+          mode.col(2) = mode.col(0) / 3;
+          mode.col(4).setConstant(-0.7);
+        }
+        const RowOutputs outputs =
+            testing::solve_polynomial(problem, 9, {.change = true, .epsilon = epsilon});
+        check_rows(problem, outputs, "merged columns", ratios);
+        EXPECT_LE(outputs.error_bound.maxCoeff(), std::max(epsilon, 1e-8) * problem.promise());
+      }
 }
 
 TEST(Certificate, HoldsWhereMonomialsAreDropped) {
@@ -318,7 +336,8 @@ TEST(Certificate, HoldsForOrdinaryRowsBesideAHugeOne) {
     two.queries.row(7) << huge, -huge, 0;  // its scores are 0
     for (Index degree : {2, 6, 10}) {
       check_rows(two, testing::solve_polynomial(two, degree), "cancelling", ratios);
-      check_rows(two, testing::solve_polynomial(two, degree, {.change = true, .epsilon = 1e-6}), "cancelling", ratios);
+      check_rows(two, testing::solve_polynomial(two, degree, {.change = true, .epsilon = 1e-6}), "cancelling",
+                 ratios);
     }
   }
   for (double score : {664.0, 700.0, 709.0, 711.0}) {
@@ -336,7 +355,8 @@ TEST(Certificate, HoldsForTinyRowsUnderAHugeScale) {
   problem.scale = 0x1p540;
   std::vector<double> ratios;
   for (bool change : {false, true})
-    check_rows(problem, testing::solve_polynomial(problem, 6, {.change = change, .epsilon = 1e-9}), "tiny", ratios);
+    check_rows(problem, testing::solve_polynomial(problem, 6, {.change = change, .epsilon = 1e-9}), "tiny",
+               ratios);
 }
 
 TEST(Certificate, SurvivesOutputsAtTheLargestDouble) {

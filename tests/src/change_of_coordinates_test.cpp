@@ -22,7 +22,7 @@ void expect_same_scores(const Problem& problem, double negligible) {
   ASSERT_FALSE(head.change.none());
   const ProblemShape shape = head.changed_shape(problem.shape());
   const QueryTile tile(head, ScoreBounds(head.changed.modes, shape), shape, problem.queries);
-  const ChangedKeys changed_keys = head.change.keys(problem.keys[0]);
+  const ChangedKeys changed_keys = head.change.keys(problem.keys[0], 0);
   const Matrix& keys = changed_keys.rows;
   for (Index i = 0; i < problem.queries.rows(); ++i) {
     const RowScores& row = tile.scores[static_cast<std::size_t>(i)];
@@ -31,7 +31,8 @@ void expect_same_scores(const Problem& problem, double negligible) {
       for (Index l = 0; l < shape.width; ++l)
         changed += static_cast<long double>(problem.scale) * tile.rows(i, l) * keys(j[0], l);
       EXPECT_GE(static_cast<double>(changed) - row.shift, row.low - 1e-12);
-      if (head.change.weighs_keys()) changed += std::log(static_cast<long double>(changed_keys.weights(j[0])));
+      if (head.change.weighs_keys())
+        changed += std::log(static_cast<long double>(changed_keys.weights(j[0])));
       EXPECT_LE(std::abs(changed - score), row.error + row.shift_error);
     });
     EXPECT_LE(row.error, negligible + 1e-12);
@@ -71,9 +72,10 @@ TEST(ChangeOfCoordinates, BalancesUnevenCoordinatesAndSortsThem) {
   problem.queries = problem.queries * sizes.asDiagonal() * turn;
   problem.keys[0] = problem.keys[0] * sizes.asDiagonal() * turn;
   const ChangeOfCoordinates change({problem.queries, problem.keys}, problem.scale, 1e-14);
-  const Matrix queries = change.queries(problem.queries).rows, keys = change.keys(problem.keys[0]).rows;
+  const Matrix queries = change.queries(problem.queries).rows, keys = change.keys(problem.keys[0], 0).rows;
   for (Index l = 0; l < 6; ++l) {
-    EXPECT_NEAR(queries.col(l).norm() / std::sqrt(3000.0) / (keys.col(l).norm() / std::sqrt(4000.0)), 1, 1e-6);
+    EXPECT_NEAR(queries.col(l).norm() / std::sqrt(3000.0) / (keys.col(l).norm() / std::sqrt(4000.0)), 1,
+                1e-6);
     EXPECT_LE(keys.col(l).norm(), keys.col(std::max<Index>(l - 1, 0)).norm());
   }
   EXPECT_NEAR(keys.col(0).dot(keys.col(1)) / keys.col(0).squaredNorm(), 0, 1e-9);
@@ -83,7 +85,7 @@ TEST(ChangeOfCoordinates, LeavesEvenCoordinatesButForTheCentre) {
   Problem problem = testing::random_problem({4000}, 3000, 6, 1, testing::Uniform(8, -1, 1));
   const ChangeOfCoordinates change({problem.queries, problem.keys}, problem.scale, 1e-9);
   EXPECT_EQ(change.queries(problem.queries).rows, problem.queries);
-  EXPECT_NEAR(change.keys(problem.keys[0]).rows.colwise().mean().norm(), 0, 1e-12);
+  EXPECT_NEAR(change.keys(problem.keys[0], 0).rows.colwise().mean().norm(), 0, 1e-12);
 }
 
 TEST(ChangeOfCoordinates, CentresQueriesByWeightsOfKeys) {
@@ -105,12 +107,48 @@ TEST(ChangeOfCoordinates, IsUselessForAKeyFarOutsideOfTheSample) {
   Problem problem = testing::random_problem({700}, 300, 3, 1, testing::Uniform(12, 0, 1));
   const ChangeOfCoordinates change({problem.queries, problem.keys}, problem.scale, 1e-9);
   Matrix key = problem.keys[0].topRows(2);
-  EXPECT_LT(change.keys(key).remainder, 1e-12);
+  EXPECT_LT(change.keys(key, 0).remainder, 1e-12);
   for (double far : {1e5, 1e255, 1e300}) {
     key(1, 2) = far;
-    const ChangedKeys changed = change.keys(key);
+    const ChangedKeys changed = change.keys(key, 0);
     EXPECT_GT(changed.remainder, 1e200);
     EXPECT_TRUE(changed.rows.allFinite() && changed.weights.allFinite());
+  }
+}
+
+TEST(ChangeOfCoordinates, MergesProportionalAndConstantColumnsAtHigherOrders) {
+  for (const std::vector<Index>& keys : {std::vector<Index>{40, 30}, {9, 8, 7}}) {
+    Problem problem = testing::random_problem(keys, 25, 6, 1, testing::Uniform(13, -1, 1));
+    problem.scale = -0.6;
+    for (Matrix& mode : problem.keys) {
+      mode.col(3) = 0.3 * mode.col(1);  // up to rounding
+      mode.col(4) = -mode.col(0);
+      mode.col(5).setConstant(1.7);
+    }
+    const MeasuredHead head = testing::measure(problem, true, 1e-9);
+    const ProblemShape shape = head.changed_shape(problem.shape());
+    ASSERT_EQ(shape.width, 3);
+    const QueryTile tile(head, ScoreBounds(head.changed.modes, shape), shape, problem.queries);
+    std::vector<Matrix> changed;
+    for (std::size_t m = 0; m < keys.size(); ++m)
+      changed.push_back(head.change.keys(problem.keys[m], m).rows);
+    for (Index i = 0; i < 25; ++i) {
+      const RowScores& row = tile.scores[static_cast<std::size_t>(i)];
+      EXPECT_LE(row.error, 1e-13);
+      testing::for_each_tuple(problem, i, [&](long double score, const std::vector<Index>& j) {
+        long double found = row.shift;
+        for (Index l = 0; l < 3; ++l) {
+          long double product = static_cast<long double>(problem.scale) * tile.rows(i, l);
+          for (std::size_t m = 0; m < keys.size(); ++m) product *= changed[m](j[m], l);
+          found += product;
+        }
+        EXPECT_LE(std::abs(found - score), row.error + row.shift_error);
+      });
+    }
+    problem.keys[1](3, 3) += 1e-3;  // seen where all rows are measured
+    EXPECT_EQ(testing::measure(problem, true, 1e-9).changed_shape(problem.shape()).width, 4);
+    const ChangedKeys off = head.change.keys(problem.keys[1], 1);
+    EXPECT_GT(off.remainder, 1e-4);
   }
 }
 

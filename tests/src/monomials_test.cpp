@@ -118,7 +118,8 @@ TEST(Monomials, ChosenAreThoseThatWeighEnough) {
   const auto weight = [&](const std::vector<Index>& exponents) {
     double product = 1;
     for (std::size_t l = 0; l < 4; ++l)
-      for (Index i = 1; i <= exponents[l]; ++i) product *= weights(static_cast<Index>(l)) / static_cast<double>(i);
+      for (Index i = 1; i <= exponents[l]; ++i)
+        product *= weights(static_cast<Index>(l)) / static_cast<double>(i);
     return product;
   };
   std::set<std::vector<Index>> kept;

@@ -40,7 +40,8 @@ TEST(Plan, ForeseesTheDegreeThatKeepsThePromise) {
       EXPECT_EQ(estimate.rank, binomial(static_cast<double>(4 + plan.degree()), 4));
       const auto misses = [&](Index degree) {
         const RowOutputs outputs = testing::solve_polynomial(problem, degree);
-        return (outputs.error_bound.array() > epsilon * problem.promise() || outputs.log_error.array() > epsilon)
+        return (outputs.error_bound.array() > epsilon * problem.promise() ||
+                outputs.log_error.array() > epsilon)
             .count();
       };
       EXPECT_LE(misses(plan.degree()), 1) << epsilon;  // of 50: those would be seen to afterwards
@@ -78,7 +79,9 @@ TEST(Plan, SeesToMissingRowsByCounts) {
   EXPECT_EQ(remedy_for(3, plan, 4, shape, wish(1e-6)), Method::exact);
   EXPECT_EQ(remedy_for(90000, plan, 4, shape, wish(1e-6)), Method::polynomial);
   EXPECT_EQ(remedy_for(3, plan, 4, shape, wish(1e-6, Method::polynomial)), Method::polynomial);
-  EXPECT_THROW(remedy_for(3, {Method::polynomial, {40, 0, {}}, false}, 4, shape, wish(1e-6, Method::polynomial)), NoPlan);
+  EXPECT_THROW(
+      remedy_for(3, {Method::polynomial, {40, 0, {}}, false}, 4, shape, wish(1e-6, Method::polynomial)),
+      NoPlan);
   EXPECT_EQ(remedy_for(90000, {Method::polynomial, {40, 0, {}}, false}, 4, shape, wish(1e-6)), Method::exact);
 }
 

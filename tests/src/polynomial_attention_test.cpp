@@ -40,7 +40,7 @@ TEST(PolynomialAttention, IsTheDefinitionWithEachRowsPolynomialInExpsPlace) {
 
 TEST(PolynomialAttention, InChangedCoordinatesIsTheSameAttention) {
   Problem problem = testing::random_problem({900}, 200, 6, 3, testing::Uniform(8, -1, 1));
-  problem.keys[0].rowwise() += Eigen::RowVectorXd::LinSpaced(6, -3, 5);       // off centre
+  problem.keys[0].rowwise() += Eigen::RowVectorXd::LinSpaced(6, -3, 5);            // off centre
   for (Matrix* side : {&problem.queries, &problem.keys[0]}) side->col(2) *= 1e-2;  // uneven
   problem.scale = 0.1;
   const RowOutputs exact = testing::solve_exactly(problem);

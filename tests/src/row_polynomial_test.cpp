@@ -18,7 +18,8 @@ long double slack(const RowPolynomial& polynomial, long double z) {
   long double sum = 0, power = 1;
   for (std::size_t m = 0; m < polynomial.values.size(); ++m, power *= std::abs(z))
     sum += (std::abs(polynomial.values[m]) +
-            (m < polynomial.majorant.size() ? std::abs(polynomial.majorant[m]) : 0)) * power;
+            (m < polynomial.majorant.size() ? std::abs(polynomial.majorant[m]) : 0)) *
+           power;
   return sum * 0x1p-53L * 1.01L;
 }
 
@@ -29,7 +30,8 @@ long double sharpness(const RowPolynomial& polynomial, double low, double high, 
     const long double s = low + (static_cast<long double>(high) - low) * i / 2000;
     const long double error = std::abs(value(polynomial.values, s / unit) - std::exp(s));
     const long double bound = value(polynomial.majorant, s / unit);
-    EXPECT_LE(error, bound + slack(polynomial, s / unit)) << "degree " << polynomial.degree() << " at " << (double)s;
+    EXPECT_LE(error, bound + slack(polynomial, s / unit))
+        << "degree " << polynomial.degree() << " at " << (double)s;
     if (bound > 1e3L * slack(polynomial, s / unit)) largest = std::max(largest, error / bound);
   }
   return largest;

@@ -75,7 +75,8 @@ std::vector<double> largest_entries(const ProblemMeasurement& measurement, std::
 Json problem_info(const Communicator& comm, const std::string& path, Progress& progress) {
   ProblemFile problem(comm, path, std::nullopt);
   PhaseSeconds seconds;
-  const ProblemMeasurement measurement = measure_problem(comm, problem, CoordinateWishes(), seconds, progress);
+  const ProblemMeasurement measurement =
+      measure_problem(comm, problem, CoordinateWishes(), seconds, progress);
   const ProblemDescription& description = problem.description();
   std::vector<std::string> names = {"Q"};
   for (std::size_t m = 0; m < description.key_names.size(); ++m) {

@@ -111,8 +111,7 @@ CommandLine plan_line() {
                        "it pays.",
                    .files = {"problem"},
                    .files_needed = false,
-                   .examples = {"kronattn plan problem.h5 --epsilon 1e-8",
-                                "kronattn plan problem.h5 --table",
+                   .examples = {"kronattn plan problem.h5 --epsilon 1e-8", "kronattn plan problem.h5 --table",
                                 "kronattn plan --order 3 --rows 1000000000 --width 8 --bound 1"}};
   text.exit_codes[failed] = "a file failed, or solve could not keep the promise in the way asked for";
   CommandLine line(std::move(text));

@@ -116,7 +116,8 @@ void add_wish_options(CommandLine& line) {
       ("precision", po::value<std::string>()->default_value("auto")->value_name("auto|double"),
        "of the arithmetic")  //
       ("coordinates", po::value<std::string>()->default_value("auto")->value_name("auto|off"),
-       "auto: the polynomial method may change coordinates where that is free (order 2: keys centred, coordinates "
+       "auto: the polynomial method may change coordinates where that is free (order 2: keys centred, "
+       "coordinates "
        "turned and balanced, negligible ones left out); off: as they stand in the file, for study")  //
       ("output-precision", po::value<std::string>()->value_name("double|single"),
        "of O: float64 or float32 (default: the type of Q)");

@@ -51,7 +51,8 @@ ExitCode run_solve(const Session& session, const CommandLine& line) {
   mark_idle_wishes(line, problem.shape());
   wishes.output_precision = read_output_precision(line, problem.precision());
   PhaseSeconds seconds;
-  const ProblemMeasurement measurement = measure_problem(comm, problem, coordinate_wishes(wishes), seconds, session.progress);
+  const ProblemMeasurement measurement =
+      measure_problem(comm, problem, coordinate_wishes(wishes), seconds, session.progress);
   std::unique_ptr<ResultWriter> result;
   SolveOutcome outcome = solve(
       comm, problem, measurement, wishes,

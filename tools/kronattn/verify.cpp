@@ -73,7 +73,8 @@ ExitCode run_verify(const Session& session, const CommandLine& line) {
   ProblemFile problem(comm, problem_path, scale);
   const ResultFile result(comm, result_path, problem.description());
   PhaseSeconds seconds;
-  const ProblemMeasurement measurement = measure_problem(comm, problem, CoordinateWishes(), seconds, session.progress);
+  const ProblemMeasurement measurement =
+      measure_problem(comm, problem, CoordinateWishes(), seconds, session.progress);
   if (measurement.fingerprint() != result.fingerprint())
     throw AgreedFailure(result_path + " is the result of another problem than " + problem_path);
 
