@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import platform
+import resource
 import sys
 
 sys.dont_write_bytecode = True
@@ -38,6 +39,12 @@ longest_run = 3600  # seconds of one command
 alone = {"OMPI_MCA_ess_singleton_isolated": "1", "OMPI_MCA_pml": "ob1", "OMPI_MCA_btl": "self"}
 
 
+def processor_seconds():
+    """Of all processes that this one has started and that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 class Failure(Exception):
     """kronattn's own line about what went wrong."""
 
@@ -52,7 +59,9 @@ class Runner:
         ranks, environment = self.ranks, {}
         if self.ranks == 1:
             ranks, environment = None, {**alone, "OMPI_MCA_orte_tmpdir_base": str(self.folder)}
+        begin = processor_seconds()
         outcome = program.run(*arguments, ranks=ranks, threads=self.threads, env=environment, timeout=longest_run)
+        self.processor_seconds = processor_seconds() - begin  # all of the last run, user and system
         lines = program.failure_lines(outcome.stderr)
         if lines:
             raise Failure(lines[0])
