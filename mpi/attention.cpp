@@ -37,6 +37,9 @@ class FinishedRows {
       : possible_(possible), data_(possible.size(), value_width + 2) {}
 
   void take(Range rows, const RowOutputs& outputs) {
+    if (rows.begin < possible_.begin || rows.end > possible_.end)
+      throw std::logic_error("rows " + std::to_string(rows.begin) + " to " + std::to_string(rows.end) +
+                             " were finished on a rank that does not own them");
     data_.middleRows(rows.begin - possible_.begin, rows.size()) << outputs.output, outputs.log_normalizer,
         outputs.error_bound;
     done_ =

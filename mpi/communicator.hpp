@@ -22,17 +22,22 @@ class AgreedFailure : public std::runtime_error {
  public:
   explicit AgreedFailure(const std::string& words, int exit_code = 1)
       : std::runtime_error(words), exit_code_(exit_code) {
-    happened_ = true;
+    ++in_flight_;
   }
+  AgreedFailure(const AgreedFailure& other) : std::runtime_error(other), exit_code_(other.exit_code_) {
+    ++in_flight_;
+  }
+  AgreedFailure& operator=(const AgreedFailure&) = default;
+  ~AgreedFailure() override { --in_flight_; }
 
   int exit_code() const { return exit_code_; }
 
   /// Whether this rank is unwinding from a failure of its own: then nothing collective may be called any
   /// more, since the other ranks are elsewhere; the run ends in MPI_Abort.
-  static bool alone() { return std::uncaught_exceptions() > 0 && !happened_; }
+  static bool alone() { return std::uncaught_exceptions() > 0 && in_flight_ == 0; }
 
  private:
-  static inline bool happened_ = false;
+  static inline int in_flight_ = 0;
   int exit_code_;
 };
 

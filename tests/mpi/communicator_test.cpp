@@ -36,6 +36,30 @@ TEST(Communicator, AFailureOfOneRankIsEveryRanksInTheSameWords) {
   EXPECT_NO_THROW(comm.together([] {}));
 }
 
+/// Notes, when it is destroyed, whether the rank is alone with a failure.
+struct Witness {
+  bool& alone;
+  ~Witness() { alone = AgreedFailure::alone(); }
+};
+
+TEST(AgreedFailure, TellsAFailureOfOnesOwnFromOneThatAllKnowOf) {
+  for (int time = 0; time < 2; ++time) {  // what was agreed on before is over
+    bool alone = true;
+    try {
+      const Witness witness{alone};
+      throw AgreedFailure("known to all");
+    } catch (const AgreedFailure&) {
+    }
+    EXPECT_FALSE(alone);
+    try {
+      const Witness witness{alone};
+      throw std::runtime_error("known here");
+    } catch (const std::runtime_error&) {
+    }
+    EXPECT_TRUE(alone);
+  }
+}
+
 TEST(Communicator, EmptyMessagesAreMessagesToo) {
   const Communicator comm;
   EXPECT_EQ(comm.broadcast("", 0), "");
