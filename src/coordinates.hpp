@@ -1,11 +1,11 @@
-// Changes of coordinates that leave the scores and outputs as they are.
+// The units that kernels work in: powers of two, which leave scores and outputs exactly as they are.
 //
-// Today: every coordinate of every mode, and every mode's values, are scaled by a power of two until their
-// largest entry lies in [1/2, 1). That is exact at every order and keeps features from overflowing or
+// Every coordinate of every mode, every mode's values, and the key weights are scaled by a power of two until
+// their largest entry lies in [1/2, 1). That is exact at every order and keeps features from overflowing or
 // underflowing, however the modes are scaled against each other (mathematics.md, section H, E8 remedies); and
 // it makes every key sum at most the number of rows, which is the bound that the fixed-point sums need. What
 // was taken out goes into one constant a coordinate:  score = sum_l weights(l) q_l prod_m k_ml  in scaled
-// entries.
+// entries. Which coordinates these are is decided before (change_of_coordinates.hpp).
 #pragma once
 
 #include <vector>

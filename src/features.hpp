@@ -72,14 +72,4 @@ class FeatureWalk {
   std::vector<Matrix> levels_;  // one buffer per degree
 };
 
-/// How many blocks the walk forms at each degree, (g + 1): what a sum over the monomials of a degree goes
-/// through.
-inline std::vector<Index> blocks_per_degree(const Monomials& monomials) {
-  std::vector<Index> blocks(static_cast<std::size_t>(monomials.degree()) + 1, 0);
-  FeatureWalk walk(monomials, 0);
-  walk(Matrix(monomials.variables(), 0), monomials.degree(),
-       [&](Index degree, Range, const ConstTile&) { ++blocks[static_cast<std::size_t>(degree)]; });
-  return blocks;
-}
-
 }  // namespace kronattn

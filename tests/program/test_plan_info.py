@@ -42,6 +42,27 @@ class PlanTest(ProgramTest):
         self.assertEqual(from_file["plan"], from_sizes["plan"])
         self.assertEqual(from_file["cost"], from_sizes["cost"])
 
+    def test_rates_are_measured_once_and_only_predict(self):
+        sizes = ("plan", "--order", 2, "--rows", 20000, "--width", 6, "--report", self.folder / "report.json")
+        cache = self.folder / "cache"
+
+        def plan(**environment):
+            self.assert_succeeded(run(*sizes, env={"XDG_CACHE_HOME": str(cache), **environment}))
+            return json.loads((self.folder / "report.json").read_text())["plan"]
+
+        first = plan()
+        kept, = (cache / "kronattn").iterdir()
+        rates = json.loads(kept.read_text())
+        self.assertEqual(set(rates), {"polynomial", "exact", "row_seconds"})
+        kept.write_text(json.dumps({name: rate * (10 if name == "row_seconds" else 0.1) for name, rate in rates.items()}))
+        slower = plan()
+        self.assertAlmostEqual(slower["predicted_seconds"] / first["predicted_seconds"], 10, delta=0.01)
+        self.assertEqual({**slower, "predicted_seconds": 0}, {**first, "predicted_seconds": 0})
+        kept.write_text("{not rates")  # measured anew
+        self.assertLess(plan()["predicted_seconds"], slower["predicted_seconds"] / 2)
+        for nowhere in ("/proc/nowhere", ""):
+            self.assertGreater(plan(XDG_CACHE_HOME=nowhere, HOME=nowhere)["predicted_seconds"], 0)
+
     def test_a_table_says_what_each_digit_costs(self):
         problem = self.folder / "problem.h5"
         write_problem(problem, *random_problem(2, 3000, 3000, 3))

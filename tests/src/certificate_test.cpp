@@ -7,84 +7,15 @@
 #include <limits>
 #include <map>
 
-#include "problems.hpp"
+#include "families.hpp"
 
 namespace kronattn {
 namespace {
 
+using testing::families;
 using testing::Problem;
 using testing::Uniform;
-
-/// A family of problems: how its entries come about.
-using Family = std::function<Problem(std::uint64_t seed, const std::vector<Index>& keys, Index width)>;
-
-Problem with_law(std::uint64_t seed, const std::vector<Index>& keys, Index width,
-                 const std::function<double()>& law) {
-  return testing::random_problem(keys, 12, width, 1 + static_cast<Index>(seed % 3), law);
-}
-
-std::map<std::string, Family> families() {
-  std::map<std::string, Family> all;
-  all["uniform"] = [](auto seed, auto& keys, Index d) {
-    return with_law(seed, keys, d, Uniform(seed, -1.2, 1.2));
-  };
-  all["gaussian"] = [](auto seed, auto& keys, Index d) {
-    std::mt19937_64 generator(seed);
-    std::normal_distribution<double> normal(0, 0.6);
-    return with_law(seed, keys, d, [&] { return normal(generator); });
-  };
-  all["shifted"] = [](auto seed, auto& keys, Index d) {
-    return with_law(seed, keys, d, Uniform(seed, 0.5, 1.1));
-  };
-  all["one-signed"] = [](auto seed, auto& keys, Index d) {
-    return with_law(seed, keys, d, Uniform(seed, 0, 1.4));
-  };
-  all["all rows equal"] = [](auto seed, auto& keys, Index d) {
-    Problem problem = with_law(seed, keys, d, Uniform(seed, -1, 1));
-    for (Matrix& mode : problem.keys) mode.rowwise() = Matrix(mode.row(0)).row(0);
-    problem.queries.rowwise() = Matrix(problem.queries.row(0)).row(0);
-    return problem;
-  };
-  all["a few huge rows"] = [](auto seed, auto& keys, Index d) {
-    Problem problem = with_law(seed, keys, d, Uniform(seed, -0.3, 0.3));
-    for (Matrix& mode : problem.keys) mode.row(mode.rows() / 2) *= 9;
-    problem.queries.row(3) *= 5;
-    return problem;
-  };
-  all["tiny entries"] = [](auto seed, auto& keys, Index d) {
-    Problem problem = with_law(seed, keys, d, Uniform(seed, -1e-200, 1e-200));
-    for (Matrix& mode : problem.values) mode *= 1e200;
-    return problem;
-  };
-  all["modes scaled by 1e40"] = [](auto seed, auto& keys, Index d) {
-    Problem problem = with_law(seed, keys, d, Uniform(seed, -1, 1));
-    problem.queries *= 1e-40;
-    problem.keys.back() *= 1e40;
-    return problem;
-  };
-  all["columns scaled by 1e100"] = [](auto seed, auto& keys, Index d) {
-    Problem problem = with_law(seed, keys, d, Uniform(seed, 0.2, 1));
-    problem.queries.col(0) *= 1e-100;
-    problem.keys.front().col(0) *= 1e100;
-    return problem;
-  };
-  all["values with outliers"] = [](auto seed, auto& keys, Index d) {
-    Problem problem = with_law(seed, keys, d, Uniform(seed, -1, 1));
-    for (Matrix& mode : problem.values) mode.row(mode.rows() - 1) *= 1e6;
-    return problem;
-  };
-  all["values far from zero"] = [](auto seed, auto& keys, Index d) {
-    Problem problem = with_law(seed, keys, d, Uniform(seed, -1, 1));
-    for (Matrix& mode : problem.values) mode.array() += 1e8;
-    return problem;
-  };
-  all["negative scale"] = [](auto seed, auto& keys, Index d) {
-    Problem problem = with_law(seed, keys, d, Uniform(seed, -1, 1));
-    problem.scale *= -1.7;
-    return problem;
-  };
-  return all;
-}
+using testing::with_law;
 
 const std::vector<std::vector<Index>> key_shapes = {{1}, {600}, {23, 31}, {8, 9, 10}, {4, 3, 5, 4}};
 
@@ -105,11 +36,7 @@ void check_rows(const Problem& problem, const RowOutputs& outputs, const std::st
   }
 }
 
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
-                   values.end());
-  return values[values.size() / 2];
-}
+using testing::median;
 
 TEST(Certificate, HoldsOnEveryRowOfEveryFamilyAndDegree) {
   Index problems = 0;
@@ -190,25 +117,7 @@ TEST(Certificate, IsNotPaddedWhereValuesAreAlignedWithTheError) {
 }
 
 TEST(Certificate, HoldsInChangedCoordinates) {
-  std::map<std::string, Family> all = families();
-  all["ill-conditioned coordinates"] = [](auto seed, auto& keys, Index d) {
-    Problem problem = with_law(seed, keys, d, Uniform(seed, -1, 1));
-    problem.keys[0].col(1) = problem.keys[0].col(0) + 1e-7 * problem.keys[0].col(1);
-    problem.queries.col(1) = -problem.queries.col(0) + 1e-5 * problem.queries.col(1);
-    return problem;
-  };
-  all["near rank-deficient"] = [](auto seed, auto& keys, Index d) {
-    Problem problem = with_law(seed, keys, d, Uniform(seed, -1, 1));
-    for (Matrix* side : {&problem.queries, &problem.keys[0]})
-      for (Index l = 1; l < d; ++l) side->col(l) = side->col(0) * l + 1e-11 * side->col(l);
-    return problem;
-  };
-  all["far off centre"] = [](auto seed, auto& keys, Index d) {
-    Problem problem = with_law(seed, keys, d, Uniform(seed, -1, 1));
-    problem.keys[0].array() += 40;
-    return problem;
-  };
-  for (const auto& [name, family] : all) {
+  for (const auto& [name, family] : families()) {
     std::vector<double> ratios;
     for (std::uint64_t seed = 1; seed <= 4; ++seed)
       for (Index rows : {1, 2, 40, 600})
@@ -240,17 +149,8 @@ TEST(Certificate, HoldsWhereColumnsAreMerged) {
 }
 
 TEST(Certificate, HoldsWhereMonomialsAreDropped) {
-  std::map<std::string, Family> all = families();
-  all["uneven coordinates"] = [](auto seed, auto& keys, Index d) {
-    Problem problem = with_law(seed, keys, d, Uniform(seed, -1.5, 1.5));
-    for (Index l = 0; l < d; ++l) {
-      problem.queries.col(l) /= static_cast<double>((l + 1) * (l + 1));
-      for (Matrix& mode : problem.keys) mode.col(l) /= static_cast<double>((l + 1) * (l + 1));
-    }
-    return problem;
-  };
   Index loose = 0;
-  for (const auto& [name, family] : all) {
+  for (const auto& [name, family] : families()) {
     std::vector<double> ratios;
     for (std::uint64_t seed = 1; seed <= 3; ++seed)
       for (const std::vector<Index>& keys : key_shapes)
