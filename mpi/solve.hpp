@@ -1,15 +1,11 @@
-// A solve, step by step: measure, plan, sums of key tiles, values of query tiles.
-//
-// Each step is a function that says what it needs and what it leaves; the steps in between two of them could
-// be written to disk and taken up again by any number of ranks, since everything they leave is merged from
-// whole tiles in any order. Decisions are taken in `plan`, from the measurement alone.
+// A solve after the measurement: a plan for each head, the heads one after the other (head_solve.hpp), and
+// whether all of it is true to the promise and to what was measured. Decisions are taken in `plan`, from the
+// measurement alone.
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <string>
 
-#include "aggregate_keys.hpp"
 #include "clock.hpp"
 #include "communicator.hpp"
 #include "evaluate_queries.hpp"
