@@ -37,7 +37,8 @@ fs::path cache_file() {
                     : home != nullptr && *home != '\0' ? fs::path(home) / ".cache"
                                                        : fs::path();
   if (folder.empty()) return folder;
-  const std::string key = cpu_type() + version + build;
+  const std::string key =
+      cpu_type() + version + commit + build;  // counts and kernels change with the sources
   char name[40];
   std::snprintf(name, sizeof name, "rates-%016llx.json",
                 static_cast<unsigned long long>(checksum(key.data(), key.size(), 0)));

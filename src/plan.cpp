@@ -1,5 +1,6 @@
 #include "plan.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
@@ -14,10 +15,21 @@ namespace kronattn {
 
 namespace {
 
-/// An exp and the bookkeeping of its tuple, in flops of the polynomial method's products: fixed, since the
-/// choice of method decides bits. Measured on an AVX2 machine: 4.4 ns a tuple at d = d_v = 8, where the
-/// products run at 10 Gflop/s.
-constexpr double flops_of_exp = 12;
+/// What the choice of a method counts beside the flops of the polynomial method's products, in such flops:
+/// fixed for an instruction set, since the choice decides bits. Fitted to the times of
+/// tests/benchmarks/method_choice (AVX-512: EPYC, 86 Gflop/s of products on two cores, 1.4 ns a tuple at d =
+/// d_v = 8; AVX2: 4.4 ns, 10 Gflop/s on one).
+struct CountedWork {
+  double exact_flop,
+      exponential;  // of a product of the exact method; of an exp and the bookkeeping of its tuple
+  double head,
+      degree_squared;  // of a polynomial head: sample, nodes, plan; polynomials of its rows, times g^2
+};
+#ifdef __AVX512F__
+constexpr CountedWork counted = {1.37, 75, 1.6e8, 1e7};
+#else
+constexpr CountedWork counted = {1, 12, 2e7, 1e6};
+#endif
 
 /// What `auto` lets the key sums take on a rank. Fixed, because the choice of method decides bits.
 constexpr double largest_automatic_memory = 16e9;
@@ -52,7 +64,8 @@ PlannedHead polynomial_head(PlannedHead head, const ProblemShape& shape, const P
   const double evaluation =
       evaluate_flops(shape, monomials, 1) * (choice.threshold > 0 ? 1 + 1 / columns : 1);
   estimate.exact_flops = exact_flops(file_shape, estimate.rows_exact);
-  estimate.flops = aggregate_flops(shape, estimate.rank) + evaluation + estimate.exact_flops;
+  estimate.flops = aggregate_flops(shape, estimate.rank) + evaluation +
+                   preparation_flops(shape, choice.degree) + estimate.exact_flops;
   estimate.memory_bytes = polynomial_memory(shape, estimate.rank);
   head.plan.method = Method::polynomial;
   head.plan.monomials = std::move(choice);
@@ -77,7 +90,15 @@ double evaluate_flops(const ProblemShape& shape, double rows, double rank) {
 
 double exact_flops(const ProblemShape& shape, double rows) {
   const auto d = static_cast<double>(shape.width), columns = static_cast<double>(shape.value_width + 1);
-  return rows * shape.tuples() * (2 * d + 2 * columns + flops_of_exp);
+  return rows * shape.tuples() * (counted.exact_flop * (2 * d + 2 * columns) + counted.exponential);
+}
+
+double preparation_flops(const ProblemShape& shape, Index degree) {
+  // The sample has about a thousand keys, and rows share some hundred polynomials: less of a smaller problem.
+  const auto share = [](Index rows) { return std::min(1.0, static_cast<double>(rows) / 1000); };
+  const Index keys = *std::max_element(shape.keys.begin(), shape.keys.end());
+  return counted.head * (0.3 + 0.7 * share(keys)) +
+         counted.degree_squared * static_cast<double>(degree * degree) * share(shape.queries);
 }
 
 double predicted_seconds(const Estimate& estimate, const ProblemShape& shape, const Rates& rates,

@@ -85,12 +85,14 @@ Method remedy_for(std::int64_t rows, const Plan& plan, Index planned_degree, con
 double aggregate_flops(const ProblemShape& shape, double rank);
 double evaluate_flops(const ProblemShape& shape, double rows, double rank);
 
-/// Work of the exact method for `rows` query rows, an exp counted as the flops that take as long.
+/// Work of the exact method for `rows` query rows, and of a polynomial head whatever its rank, counted in
+/// flops of the polynomial method's products that take as long.
 double exact_flops(const ProblemShape& shape, double rows);
+double preparation_flops(const ProblemShape& shape, Index degree);
 
 /// What a thread of a machine does in a second. Only seconds are predicted from it; nothing is decided.
 struct Rates {
-  double polynomial = 1e10, exact = 1e10;  // flops a second, as counted above
+  double polynomial = 1e10, exact = 2e10;  // flops a second, as counted above
   double row_seconds = 5e-7;               // of a row by the polynomial method, beside its flops
 };
 

@@ -22,12 +22,21 @@ constexpr Index sampled_rows = 1 << 16;
 
 /// The number of rows, in Q and every mode alike, from which the polynomial method takes less work than the
 /// exact one.
-double paying_rows(const ProblemShape& shape, double rank) {
-  ProblemShape one = shape;
-  one.queries = 1;
-  one.keys.assign(shape.keys.size(), 1);
-  const double ratio = (aggregate_flops(one, rank) + evaluate_flops(one, 1, rank)) / exact_flops(one, 1);
-  return std::ceil(std::pow(ratio, 1.0 / static_cast<double>(shape.modes())));
+double paying_rows(ProblemShape shape, double rank, Index degree) {
+  const auto pays = [&](double rows) {
+    shape.queries = static_cast<Index>(rows);
+    shape.keys.assign(shape.keys.size(), shape.queries);
+    return aggregate_flops(shape, rank) + evaluate_flops(shape, rows, rank) +
+               preparation_flops(shape, degree) <=
+           exact_flops(shape, rows);
+  };
+  double low = 0, high = 1;  // does not pay, pays
+  while (!pays(high)) low = high, high *= 2;
+  while (high - low > 1) {
+    const double middle = std::floor((low + high) / 2);
+    (pays(middle) ? high : low) = middle;
+  }
+  return high;
 }
 
 ProblemMeasurement measure_sample(const Communicator& comm, Instance instance, const CoordinateWishes& wishes,
@@ -164,20 +173,23 @@ ExitCode run_plan(const Session& session, const CommandLine& line) {
 
   const Rates rates = machine_rates(comm, true);
   double memory = 0, rank = 0;
+  Index degree = 0;
   for (const PlannedHead& head : heads) {
     memory = std::max(memory, head.estimate.memory_bytes);
     rank = std::max(rank, head.estimate.rank);
+    degree = std::max(degree, head.plan.degree());
   }
   Json report;
   report["kronattn"] = program_json();
   report["problem"] = problem_json(shape, precision);
   report["plan"] = plan_json(heads, shape, wishes, rates, threads);
-  report["cost"] = {{"threads", threads},
-                    {"predicted_seconds", report["plan"]["predicted_seconds"]},
-                    {"memory_bytes_per_rank", memory},
-                    {"bytes_reduced", static_cast<double>(shape.modes() * shape.heads) * 16 * rank *
-                                          static_cast<double>(shape.value_width + 1)},
-                    {"polynomial_pays_from_rows", rank > 0 ? Json(paying_rows(shape, rank)) : Json(nullptr)}};
+  report["cost"] = {
+      {"threads", threads},
+      {"predicted_seconds", report["plan"]["predicted_seconds"]},
+      {"memory_bytes_per_rank", memory},
+      {"bytes_reduced", static_cast<double>(shape.modes() * shape.heads) * 16 * rank *
+                            static_cast<double>(shape.value_width + 1)},
+      {"polynomial_pays_from_rows", rank > 0 ? Json(paying_rows(shape, rank, degree)) : Json(nullptr)}};
   std::string text = plan_summary(report) + cost_summary(report["cost"]);
   if (with_table) {
     report["table"] = plan_table(measurement, shape, wishes, rates, threads);
