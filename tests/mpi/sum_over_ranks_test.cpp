@@ -139,7 +139,7 @@ TEST(DistributedSolve, DropsLightMonomialsOfUnevenCoordinates) {
   const Communicator comm;
   for (const std::vector<Index>& keys : {std::vector<Index>{3000}, {1500, 900}})
     for (bool misled : {false, true}) {
-      testing::Problem data = testing::random_problem(keys, 1500, 8, 2, testing::Uniform(14, -1, 1));
+      testing::Problem data = testing::random_problem(keys, 1500, 8, 16, testing::Uniform(14, -1, 1));
       for (Index l = 0; l < 8; ++l) {
         data.queries.col(l) /= static_cast<double>((l + 1) * (l + 1));
         for (Matrix& mode : data.keys) mode.col(l) /= static_cast<double>(l + 1);
