@@ -62,6 +62,7 @@ int main(int count, char** arguments) {
     const MatrixXd own_queries = share(queries, rank, ranks);
     kronattn::Wishes wishes;
     wishes.epsilon = 1e-5;
+    wishes.method = kronattn::Method::polynomial;
 
     const kronattn::Attention order2 =
         attention(comm, {own_queries, {own_keys(keys1)}, {own_keys(values1)}}, wishes);
