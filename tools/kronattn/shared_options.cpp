@@ -109,7 +109,7 @@ void add_wish_options(CommandLine& line) {
        "tuples")  //
       ("degree", po::value<Index>()->value_name("G"),
        "use exactly this total degree, at least 0; without --epsilon no promise is asked and the bound is "
-       "reported; not with --method exact (default: the smallest that keeps the promise)")  //
+       "reported; not with --method exact (default: what the promise needs)")  //
       ("scale", po::value<double>()->value_name("X"),
        "what scores are multiplied with, any finite number (default: the file's attribute scale, else "
        "1/width)")  //
