@@ -1,63 +1,113 @@
 #include "aggregate_keys.hpp"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 
 #include "tiles.hpp"
 
 namespace kronattn {
 
 KeyAggregate::KeyAggregate(Index monomials, Index rows, Index value_width)
-    : columns_(value_width + 1), sums_(monomials * columns_, static_cast<double>(rows)), block_locks_(64) {}
+    : columns_(value_width + 1), sums_(monomials * columns_, static_cast<double>(rows)) {}
+
+namespace {
+
+/// Tiles that a thread sums up over one part before it merges the part's sums: few enough for all threads to
+/// have some, many enough for merging to be cheap.
+constexpr Index most_tiles_together = 16;
+
+/// The rows of a tile in scaled entries, one coordinate per row, and their weighted values with the weights
+/// behind them.
+class KeyPacking {
+ public:
+  KeyPacking(const ChangeOfCoordinates& change, const Coordinates& coordinates, Index mode, Index width,
+             Index columns)
+      : change_(change),
+        mode_(static_cast<std::size_t>(mode)),
+        keys_(coordinates.keys[mode_]),
+        values_(coordinates.values[mode_]),
+        weight_scale_(std::ldexp(1.0, -coordinates.weight_exponent)),
+        points_(width, aggregate_tile_rows<double>),
+        weighted_(columns, aggregate_tile_rows<double>) {}
+
+  void operator()(const ConstTile& keys, const ConstTile& values, PackedKeys<double>& packed) {
+    const Index rows = keys.rows(), d_v = values.cols();
+    auto points = points_.leftCols(rows), weighted = weighted_.leftCols(rows);
+    values_.transpose_into(values, weighted.topRows(d_v));
+    weighted.row(d_v).setOnes();
+    if (change_.none()) {
+      keys_.transpose_into(keys, points);
+    } else {
+      const ChangedKeys changed = change_.keys(keys, mode_);
+      keys_.transpose_into(changed.rows, points);
+      if (changed.weights.size() > 0) {
+        weighted.row(d_v) = changed.weights.transpose() * weight_scale_;
+        for (Index c = 0; c < d_v; ++c) weighted.row(c).array() *= weighted.row(d_v).array();
+      }
+    }
+    packed.pack(points, weighted);
+  }
+
+ private:
+  const ChangeOfCoordinates& change_;
+  std::size_t mode_;
+  const ColumnScaling &keys_, &values_;
+  double weight_scale_;
+  Matrix points_, weighted_;
+};
+
+}  // namespace
 
 void KeyAggregate::absorb(const Monomials& monomials, Index from_degree, const ConstTile& keys,
                           const ConstTile& values, const ChangeOfCoordinates& change,
                           const Coordinates& coordinates, Index mode) {
-  const ColumnScaling& key_scaling = coordinates.keys[static_cast<std::size_t>(mode)];
-  const ColumnScaling& value_scaling = coordinates.values[static_cast<std::size_t>(mode)];
-  const double weight_scale = std::ldexp(1.0, -coordinates.weight_exponent);
-  const Index tiles = tile_count(keys.rows(), key_tile_rows);
-  const Index d = monomials.variables(), d_v = values.cols();
+  constexpr Index tile_rows = aggregate_tile_rows<double>;
+  const std::vector<Subtree> parts = subtrees(monomials, monomials_of_a_part(columns_));
+  const Index tiles = tile_count(keys.rows(), tile_rows), threads = omp_get_max_threads();
+  const Index together = std::clamp<Index>(tiles / (4 * threads), 1, most_tiles_together);
+  const Index groups = tile_count(tiles, together);
+  std::vector<PackedKeys<double>> packed(static_cast<std::size_t>(tiles),
+                                         PackedKeys<double>(monomials.variables(), columns_));
+  std::vector<std::mutex> locks(parts.size());
 #pragma omp parallel
   {
-    FeatureWalk walk(monomials, key_tile_rows);
-    Matrix points(d, key_tile_rows), weighted(key_tile_rows, columns_), products(monomial_block, columns_);
-    weighted.col(d_v).setOnes();
-#pragma omp for schedule(dynamic)
+    KeyPacking pack(change, coordinates, mode, monomials.variables(), columns_);
+#pragma omp for schedule(static)
     for (Index tile = 0; tile < tiles; ++tile) {
-      const Range rows = tile_range(tile, keys.rows(), key_tile_rows);
-      const ConstTile raw = keys.middleRows(rows.begin, rows.size());
-      const auto tile_points = points.leftCols(rows.size());
-      value_scaling.scale_into(values.middleRows(rows.begin, rows.size()),
-                               weighted.topLeftCorner(rows.size(), d_v));
-      if (change.none()) {
-        key_scaling.transpose_into(raw, tile_points);
-      } else {
-        const ChangedKeys changed = change.keys(raw, static_cast<std::size_t>(mode));
-        key_scaling.transpose_into(changed.rows, tile_points);
-        for (Index j = 0; j < changed.weights.size(); ++j) {
-          const double weight = changed.weights(j) * weight_scale;
-          weighted.row(j).head(d_v) *= weight;
-          weighted(j, d_v) = weight;
+      const Range rows = tile_range(tile, keys.rows(), tile_rows);
+      pack(keys.middleRows(rows.begin, rows.size()), values.middleRows(rows.begin, rows.size()),
+           packed[static_cast<std::size_t>(tile)]);
+    }
+    Buffer<double> buffer;
+#pragma omp for collapse(2) schedule(dynamic)
+    for (std::size_t p = 0; p < parts.size(); ++p)
+      for (Index group = 0; group < groups; ++group) {
+        const Subtree& part = parts[p];
+        if (part.highest_degree() < from_degree) continue;
+        PartialSums sums(part.count * columns_, sums_.to_high());
+        const Range members = tile_range(group, tiles, together);
+        for (Index tile = members.begin; tile < members.end; ++tile, ++sums.terms)
+          aggregate_features(monomials, part, from_degree, packed[static_cast<std::size_t>(tile)], sums, buffer);
+        const std::lock_guard guard(locks[p]);
+        for (Index m = std::max(from_degree, part.degree); m <= part.highest_degree(); ++m) {
+          const Range range = part.degrees[static_cast<std::size_t>(m - part.degree)];
+          const Index from = part.first_of(m) * columns_;
+          sums_.merge(range.begin * columns_, sums.high.data() + from, sums.low.data() + from,
+                      range.size() * columns_, sums.terms);
         }
       }
-      walk(tile_points, monomials.degree(), [&](Index degree, Range block, const ConstTile& features) {
-        if (degree < from_degree) return;
-        products.topRows(block.size()).noalias() = features * weighted.topRows(rows.size());
-        const auto lock = static_cast<std::size_t>(block.begin / monomial_block) % block_locks_.size();
-        const std::lock_guard guard(block_locks_[lock]);
-        sums_.add(block.begin * columns_, products.data(), block.size() * columns_);
-      });
-    }
   }
 }
 
 double KeyAggregate::roundings(Index degree, Index rows, double rows_per_weight) {
   const double features = static_cast<double>(std::max<Index>(degree - 1, 0));
-  const double product_and_tile_sum = 1 + static_cast<double>(std::min(key_tile_rows, rows) - 1);
+  const double product_and_tile_sum = static_cast<double>(std::min(aggregate_tile_rows<double>, rows));
   // The quantum counts relatively to rows * 1, the maxima only lie in [1/2, 1): 2^degree for the keys, 2 for
   // values.
-  const double quantum = FixedPointSums::quantisation(static_cast<double>(tile_count(rows, key_tile_rows))) *
+  const double quantum = FixedPointSums::quantisation(static_cast<double>(tile_count(rows, aggregate_tile_rows<double>))) *
                          std::ldexp(2.0, static_cast<int>(degree) + 1) * rows_per_weight / unit_roundoff;
   return features + product_and_tile_sum + std::ceil(quantum) + 4;  // 3 of the sum, 1 of a weighted value
 }

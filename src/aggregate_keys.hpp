@@ -7,12 +7,11 @@
 // numbers, whatever the number of keys. Source: mathematics.md B1, B3; AS24 section 4.
 #pragma once
 
-#include <mutex>
 #include <span>
 #include <vector>
 
 #include "coordinates.hpp"
-#include "features.hpp"
+#include "feature_kernels.hpp"
 #include "fixed_point_sums.hpp"
 #include "monomials.hpp"
 #include "types.hpp"
@@ -28,7 +27,8 @@ class KeyAggregate {
 
   /// Adds rows, cut into tiles from the first one on: `keys` (rows, d) and `values` (rows, d_v) as they stand
   /// in the file, starting at a tile boundary. Only monomials of degree `from_degree` and up are summed. Uses
-  /// all OpenMP threads. Cost: 2 rows r (d_v + 1) flops.
+  /// all OpenMP threads, which share out pairs of tiles and parts of the monomials; beside the sums a thread
+  /// holds those of one part. Cost: 2 rows r (d_v + 1) flops.
   void absorb(const Monomials& monomials, Index from_degree, const ConstTile& keys, const ConstTile& values,
               const ChangeOfCoordinates& change, const Coordinates& coordinates, Index mode);
 
@@ -53,7 +53,6 @@ class KeyAggregate {
  private:
   Index columns_;
   FixedPointSums sums_;
-  std::vector<std::mutex> block_locks_;
 };
 
 /// G = weights * product over the modes of their sums, (r, d_v + 1): what a query's features are multiplied

@@ -7,7 +7,7 @@
 
 #include "aggregate_keys.hpp"
 #include "exponential.hpp"
-#include "features.hpp"
+#include "feature_kernels.hpp"
 #include "tiles.hpp"
 
 namespace kronattn {
@@ -76,17 +76,16 @@ PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Co
       mean_roundings_(static_cast<double>(shape.width + 4 * shape.order() + 16)),
       largest_weight_(std::max(2.0, 2 * coordinates.weights.cwiseAbs().sum() / unit * own_rounding)) {
   for (double count : monomials_per_degree) monomials_ += count;
-  double blocks = 0;  // of this degree, from above: each block of parents starts a block of children
+  const std::vector<double> blocks =
+      most_blocks(monomials_per_degree, query_block, monomials_of_a_part(shape.value_width + 1));
   const auto degree = static_cast<Index>(monomials_per_degree.size()) - 1;
   for (Index m = 0; m <= degree; ++m) {
-    blocks +=
-        std::ceil(monomials_per_degree[static_cast<std::size_t>(m)] / static_cast<double>(monomial_block));
     double roundings = 0;
     for (Index rows : shape.keys) roundings += KeyAggregate::roundings(m, rows, coordinates.rows_per_weight);
     roundings += static_cast<double>(shape.modes());                  // product over the modes
     roundings += static_cast<double>(5 * m + 1);                      // multinomial weights, w_l / unit
     roundings += static_cast<double>(std::max<Index>(m - 1, 0)) + 1;  // query feature times sum
-    roundings += static_cast<double>(monomial_block) + blocks;        // sum over the monomials of degree m
+    roundings += static_cast<double>(query_block) + blocks[static_cast<std::size_t>(m)];  // sum of the monomials
     roundings += static_cast<double>(degree + 4);                     // the coefficient; sum over the degrees
     roundings_.push_back(roundings);
   }

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "feature_kernels.hpp"
 #include "features.hpp"
 
 namespace kronattn {
@@ -11,7 +12,10 @@ DroppedMonomials::DroppedMonomials(const Monomials& monomials, const MeasuredHea
     : weights_(monomials.count()), reach_(monomials.degree() + 1, monomials.variables()) {
   weights_(0) = 1;
   reach_.row(0).setOnes();
-  double blocks = 1;
+  std::vector<double> counts;
+  for (Index m = 0; m <= monomials.degree(); ++m)
+    counts.push_back(static_cast<double>(monomials.of_degree(m).size()));
+  const std::vector<double> blocks = most_blocks(counts, query_block, monomials_of_a_part(shape.value_width + 1));
   roundings_.push_back(0);
   for (Index m = 1; m <= monomials.degree(); ++m) {
     for (Index l = 0; l < monomials.variables(); ++l) {
@@ -24,24 +28,26 @@ DroppedMonomials::DroppedMonomials(const Monomials& monomials, const MeasuredHea
     // A degree's weights multiply up along the parents, of every lower degree, with this degree's reach.
     Vector all = multinomial_weights(monomials, reach_.row(m).transpose());
     weights_.segment(range.begin, range.size()) = all.segment(range.begin, range.size());
-    blocks += std::ceil(static_cast<double>(range.size()) / static_cast<double>(monomial_block)) + 1;
-    roundings_.push_back(static_cast<double>(5 * m + monomial_block + 2) + blocks);
+    roundings_.push_back(static_cast<double>(5 * m + query_block + 2) + blocks[static_cast<std::size_t>(m)]);
   }
 }
 
 Matrix DroppedMonomials::kept(const Monomials& monomials, const ConstTile& points) const {
-  Matrix sums = Matrix::Zero(points.cols(), monomials.degree() + 1);
-  FeatureWalk walk(monomials, points.cols());
-  walk(points, monomials.degree(), [&](Index degree, Range block, const ConstTile& features) {
-    sums.col(degree).noalias() +=
-        features.cwiseAbs().transpose() * weights_.segment(block.begin, block.size());
-  });
+  Matrix sums(points.cols(), monomials.degree() + 1);
+  for (Index i = 0; i < points.cols(); ++i) {
+    const Vector terms = features(monomials, points.col(i)).cwiseAbs().cwiseProduct(weights_);
+    for (Index m = 0; m <= monomials.degree(); ++m) {
+      const Range range = monomials.of_degree(m);
+      sums(i, m) = terms.segment(range.begin, range.size()).sum();
+    }
+  }
   return sums;
 }
 
-void DroppedMonomials::finish(const double* point, Index stride, const double* kept, double* dropped) const {
+void DroppedMonomials::finish(const double* point, Index stride, const double* kept, Index degree,
+                              double* dropped) const {
   dropped[0] = 0;
-  for (Index m = 1; m < reach_.rows(); ++m) {
+  for (Index m = 1; m <= degree; ++m) {
     double sum = 0;
     for (Index l = 0; l < reach_.cols(); ++l) sum += std::abs(point[l * stride]) * reach_(m, l);
     const double all = std::pow(sum, static_cast<double>(m));

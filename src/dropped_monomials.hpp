@@ -34,9 +34,9 @@ class DroppedMonomials {
   /// The kept terms of points (d, b), (b, g + 1). Cost b r.
   Matrix kept(const Monomials& monomials, const ConstTile& points) const;
 
-  /// dropped_m, (g + 1), from above, of the scaled query `point` (d) whose kept terms sum up to `kept` (g +
-  /// 1).
-  void finish(const double* point, Index stride, const double* kept, double* dropped) const;
+  /// dropped_m, (degree + 1), from above, of the scaled query `point` (d) whose kept terms sum up to `kept`
+  /// (degree + 1).
+  void finish(const double* point, Index stride, const double* kept, Index degree, double* dropped) const;
 
  private:
   Vector weights_;

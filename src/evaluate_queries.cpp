@@ -25,35 +25,39 @@ struct QueryEvaluation::Worker {
   explicit Worker(const QueryEvaluation& evaluation)
       : of(evaluation),
         chooser(of.head_.scores, of.certificate_, score_unit(of.head_), of.monomials_.degree(), of.budget_),
-        walk(of.monomials_, query_tile_rows),
         points(of.shape_.width, query_tile_rows),
-        ordered(of.shape_.width, query_tile_rows),
-        moments(query_tile_rows, (of.monomials_.degree() + 1) * of.combined_.cols()),
-        kept(query_tile_rows, of.monomials_.degree() + 1),
+        group_points(query_tile_rows * of.shape_.width),
+        moments(query_tile_rows * (of.monomials_.degree() + 1) * of.combined_.columns),
+        kept(query_tile_rows * (of.monomials_.degree() + 1)),
+        row_moments((of.monomials_.degree() + 1) * of.combined_.columns),
+        row_kept(of.monomials_.degree() + 1),
         dropped(static_cast<std::size_t>(of.monomials_.degree()) + 1) {}
 
-  /// Moments of the rows `order` of the tile, whose degrees do not increase.
-  void sum_moments(const std::vector<Index>& order, const std::vector<const RowPolynomial*>& polynomials) {
-    const Index columns = of.combined_.cols();
-    std::vector<Index> counts(
-        static_cast<std::size_t>(polynomials[static_cast<std::size_t>(order[0])]->degree()) + 1);
-    for (std::size_t at = 0; at < order.size(); ++at) {
-      ordered.col(static_cast<Index>(at)) = points.col(order[at]);
-      const RowPolynomial& polynomial = *polynomials[static_cast<std::size_t>(order[at])];
-      for (Index m = 0; m <= polynomial.degree(); ++m) {
-        ++counts[static_cast<std::size_t>(m)];
-        evaluated += of.monomials_.of_degree(m).size();
-      }
+  static Index group_rows() { return query_group_rows<double>(); }
+  Index moments_of_a_group() const { return group_rows() * (of.monomials_.degree() + 1) * of.combined_.columns; }
+  double* kept_of(Index group) { return kept.data() + group * group_rows() * (of.monomials_.degree() + 1); }
+  double* points_of(Index group) { return group_points.data() + group * group_rows() * points.rows(); }
+
+  /// Moments of the rows `order` of the tile, by groups; `degrees` of the groups.
+  void sum_moments(const std::vector<Index>& order, const std::vector<Index>& degrees) {
+    const auto rows = static_cast<Index>(order.size());
+    for (std::size_t g = 0; g < degrees.size(); ++g) {
+      const auto group = static_cast<Index>(g);
+      const Index first = group * group_rows();
+      for (Index l = 0; l < points.rows(); ++l)
+        for (Index i = 0; i < group_rows(); ++i)  // the last group is filled up with its last row
+          points_of(group)[l * group_rows() + i] =
+              points(l, order[static_cast<std::size_t>(std::min(first + i, rows - 1))]);
+      const Index used = group_rows() * (degrees[g] + 1);
+      std::fill_n(moments.data() + group * moments_of_a_group(), used * of.combined_.columns, 0.0);
+      std::fill_n(kept_of(group), used, 0.0);
     }
-    moments.topRows(counts[0]).setZero();
-    kept.topRows(counts[0]).setZero();
-    walk(ordered.leftCols(counts[0]), counts, [&](Index degree, Range block, const ConstTile& features) {
-      moments.block(0, degree * columns, features.cols(), columns).noalias() +=
-          features.transpose() * of.combined_.middleRows(block.begin, block.size());
-      if (!of.dropped_.none())
-        kept.col(degree).head(features.cols()).noalias() +=
-            features.cwiseAbs().transpose() * of.dropped_.weights().segment(block.begin, block.size());
-    });
+    for (const Subtree& part : of.parts_)
+      for (std::size_t g = 0; g < degrees.size(); ++g) {
+        const auto group = static_cast<Index>(g);
+        evaluate_features(of.monomials_, part, of.combined_, points_of(group), degrees[g],
+                          moments.data() + group * moments_of_a_group(), kept_of(group), buffer);
+      }
   }
 
   /// Rows of the tile, each with its polynomial; returns those that miss the promise.
@@ -61,17 +65,26 @@ struct QueryEvaluation::Worker {
                               const std::vector<RowScores>& scores, Index first_row, RowOutputs& outputs) {
     const auto degree = [&](Index i) { return polynomials[static_cast<std::size_t>(i)]->degree(); };
     std::stable_sort(rows.begin(), rows.end(), [&](Index i, Index j) { return degree(i) > degree(j); });
-    sum_moments(rows, polynomials);
+    std::vector<Index> degrees;
+    for (std::size_t at = 0; at < rows.size(); at += static_cast<std::size_t>(group_rows()))
+      degrees.push_back(degree(rows[at]));
+    sum_moments(rows, degrees);
     std::vector<Index> missing;
     for (std::size_t at = 0; at < rows.size(); ++at) {
       const auto i = static_cast<std::size_t>(rows[at]);
       const Index row = first_row + rows[at];
-      const auto in_order = static_cast<Index>(at);
-      if (!of.dropped_.none())
-        of.dropped_.finish(ordered.col(in_order).data(), ordered.cols(), kept.row(in_order).data(),
+      const Index group = static_cast<Index>(at) / group_rows(), lane = static_cast<Index>(at) % group_rows();
+      evaluated += of.monomials_.of_degree(degree(rows[at])).end;
+      const double* from = moments.data() + group * moments_of_a_group() + lane;
+      for (Index j = 0; j < (degree(rows[at]) + 1) * of.combined_.columns; ++j)
+        row_moments(j) = from[j * group_rows()];
+      if (!of.dropped_.none()) {
+        for (Index m = 0; m <= degree(rows[at]); ++m) row_kept(m) = kept_of(group)[m * group_rows() + lane];
+        of.dropped_.finish(points_of(group) + lane, group_rows(), row_kept.data(), degree(rows[at]),
                            dropped.data());
+      }
       const RowBound bound =
-          of.certificate_.finish(moments.row(in_order).data(), scores[i], *polynomials[i],
+          of.certificate_.finish(row_moments.data(), scores[i], *polynomials[i],
                                  of.dropped_.none() ? nullptr : dropped.data(),
                                  outputs.output.row(row).data(), outputs.log_normalizer(row));
       outputs.error_bound(row) = bound.output;
@@ -102,21 +115,24 @@ struct QueryEvaluation::Worker {
 
   const QueryEvaluation& of;
   RowChooser chooser;
-  FeatureWalk walk;
-  Matrix points, ordered, moments, kept;
+  Matrix points;                                  // (d, tile) one coordinate per row
+  Buffer<double> group_points, moments, kept;     // [group][...][row]
+  Buffer<double> row_moments, row_kept, buffer;
   std::vector<double> dropped;
   std::int64_t evaluated = 0;
 };
 
 QueryEvaluation::QueryEvaluation(const MeasuredHead& head, const ProblemShape& shape,
-                                 const Coordinates& coordinates, const Monomials& monomials, Matrix combined,
+                                 const Coordinates& coordinates, const Monomials& monomials, const Matrix& combined,
                                  DroppedMonomials dropped, Precision output_precision, Promise promise,
                                  bool degree_is_fixed)
     : head_(head),
       shape_(shape),
       coordinates_(coordinates),
       monomials_(monomials),
-      combined_(std::move(combined)),
+      combined_{combined.cols(), Eigen::Map<const Buffer<double>>(combined.data(), combined.size()),
+                dropped.weights()},
+      parts_(subtrees(monomials, monomials_of_a_part(combined.cols()))),
       dropped_(std::move(dropped)),
       promise_(promise),
       bounds_(head.changed.modes, shape),
@@ -130,7 +146,7 @@ QueryEvaluation::~QueryEvaluation() = default;
 
 RowOutputs QueryEvaluation::evaluate(const ConstTile& queries) {
   const Index tiles = tile_count(queries.rows(), query_tile_rows);
-  RowOutputs outputs(queries.rows(), combined_.cols() - 1);
+  RowOutputs outputs(queries.rows(), combined_.columns - 1);
   while (workers_.size() < static_cast<std::size_t>(omp_get_max_threads()))
     workers_.push_back(std::make_unique<Worker>(*this));
 #pragma omp parallel

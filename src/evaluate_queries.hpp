@@ -5,9 +5,9 @@
 //
 // The degrees are kept apart: it costs no flops, and each row can have a polynomial of its own, stop at a
 // lower degree than the sums hold, and read its certificate off the same moments. Inside a tile rows are
-// sorted by their degree, so that each degree takes a prefix of the tile; tiles are cut by row number, so
-// that a row's neighbours, and with them its bits, don't depend on who evaluates it. Source: mathematics.md
-// B1, B3, E5 (row-wise degree), H2.
+// sorted by their degree, so that the kernel's groups of rows end at about the degree that each of theirs
+// needs; tiles are cut by row number. A row's bits don't depend on its neighbours. Source: mathematics.md B1,
+// B3, E5 (row-wise degree), H2.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,7 @@
 #include "certificate.hpp"
 #include "coordinates.hpp"
 #include "dropped_monomials.hpp"
-#include "features.hpp"
+#include "feature_kernels.hpp"
 #include "monomials.hpp"
 #include "row_choice.hpp"
 #include "types.hpp"
@@ -55,7 +55,7 @@ class QueryEvaluation {
   /// `combined`: G (r, d_v + 1). What is given by reference must outlive this. Rows take the degree that they
   /// need for the promise (RowChooser), or, with the degree fixed, the highest.
   QueryEvaluation(const MeasuredHead& head, const ProblemShape& shape, const Coordinates& coordinates,
-                  const Monomials& monomials, Matrix combined, DroppedMonomials dropped,
+                  const Monomials& monomials, const Matrix& combined, DroppedMonomials dropped,
                   Precision output_precision, Promise promise, bool degree_is_fixed);
   ~QueryEvaluation();
 
@@ -75,7 +75,8 @@ class QueryEvaluation {
   const ProblemShape& shape_;
   const Coordinates& coordinates_;
   const Monomials& monomials_;
-  Matrix combined_;
+  CombinedSums<double> combined_;
+  std::vector<Subtree> parts_;
   DroppedMonomials dropped_;
   Promise promise_;
   ScoreBounds bounds_;

@@ -7,9 +7,6 @@ namespace kronattn {
 
 namespace {
 
-/// Adding this rounds a double below 2^51 to an integer and leaves that integer in the low bits.
-constexpr double round_to_integer = 0x1.8p52;
-
 __extension__ using Wide = __int128;
 
 /// The weight of the lowest bit of an exact sum: 2^-1074 as a 64-bit mantissa reaches down to 2^-1137.
@@ -31,9 +28,19 @@ void FixedPointSums::add(Index first, const double* terms, Index count) {
     const double scaled = terms[t] * to_high_;
     const double high = scaled + round_to_integer;
     const double rest = scaled - (high - round_to_integer);  // exact, |rest| <= 1/2
-    const double low = rest * 0x1p30 + round_to_integer;
+    const double low = rest * low_per_high + round_to_integer;
     words[2 * t] += std::bit_cast<std::int64_t>(high) - zero;
     words[2 * t + 1] += std::bit_cast<std::int64_t>(low) - zero;
+  }
+}
+
+void FixedPointSums::merge(Index first, const std::uint64_t* high, const std::uint64_t* low, Index count,
+                           std::int64_t terms) {
+  std::int64_t* words = words_.data() + 2 * first;
+  const std::uint64_t bias = std::bit_cast<std::uint64_t>(round_to_integer) * static_cast<std::uint64_t>(terms);
+  for (Index i = 0; i < count; ++i) {
+    words[2 * i] += static_cast<std::int64_t>(high[i] - bias);
+    words[2 * i + 1] += static_cast<std::int64_t>(low[i] - bias);
   }
 }
 

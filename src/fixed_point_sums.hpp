@@ -19,6 +19,10 @@ namespace kronattn {
 /// below 2^50 in sum, the low ones grow by at most 2^29 a term, so 2^33 terms fit.
 class FixedPointSums {
  public:
+  /// Adding this rounds a double below 2^51 to an integer and leaves that integer in the low bits.
+  static constexpr double round_to_integer = 0x1.8p52;
+  static constexpr double low_per_high = 0x1p30;
+
   FixedPointSums() = default;
 
   /// `size` sums, each with sum |terms| <= bound, bound > 0 and finite.
@@ -28,6 +32,14 @@ class FixedPointSums {
 
   /// Adds terms[0..count) to the sums first..first+count. Not safe from two threads on the same sums.
   void add(Index first, const double* terms, Index count);
+
+  /// What a term is multiplied with to be in units of its high word, a power of two.
+  double to_high() const { return to_high_; }
+
+  /// Adds `count` sums of `terms` terms each: the bit patterns of the terms' rounded words (add_products in
+  /// feature_kernels.cpp), added up.
+  void merge(Index first, const std::uint64_t* high, const std::uint64_t* low, Index count,
+             std::int64_t terms);
 
   /// Makes room for more sums behind those that are there (a degree added).
   void grow(Index size);

@@ -72,6 +72,9 @@ class Monomials {
 
   Index parent(Index a) const { return parent_[static_cast<std::size_t>(a)]; }
   Index axis(Index a) const { return axis_[static_cast<std::size_t>(a)]; }
+  /// The same of all monomials, (r).
+  const std::int32_t* parents() const { return parent_.data(); }
+  const std::int32_t* axes() const { return axis_.data(); }
 
   /// The power of x_axis(a) in monomial a (0 for the constant).
   Index power(Index a) const { return power_[static_cast<std::size_t>(a)]; }

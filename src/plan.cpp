@@ -307,7 +307,7 @@ class Planning {
       const RowPolynomial polynomial =
           suited_polynomial(head_.scores, monomials.degree(), mean, mean - row.low, row.high - mean,
                             deviation, score_unit(head_));
-      dropped.finish(points.data() + i, rows, kept.row(i).data(), lost.data());
+      dropped.finish(points.data() + i, rows, kept.row(i).data(), monomials.degree(), lost.data());
       double sum = 0;
       for (std::size_t m = 0; m < lost.size(); ++m) sum += std::abs(polynomial.values[m]) * lost[m];
       if (!(2 * sum * std::exp(-mean) <= budget().half().with_reserve().gap)) return false;

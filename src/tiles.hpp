@@ -10,11 +10,13 @@
 
 namespace kronattn {
 
-/// Key rows whose features are summed in floating point before they enter the order-independent sums.
+/// Key rows that are read, and sent to other ranks, together; the kernel's tiles of the polynomial method
+/// (aggregate_tile_rows) divide it.
 inline constexpr Index key_tile_rows = 512;
 
-/// Query rows that are evaluated together by the polynomial method.
-inline constexpr Index query_tile_rows = 128;
+/// Query rows of the polynomial method that are sorted by degree together: whole groups of every instruction
+/// set.
+inline constexpr Index query_tile_rows = 384;
 
 /// Query rows that the exact method holds together: fewer at order 3 and up, where a row alone is work
 /// enough.
