@@ -14,6 +14,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -72,11 +73,14 @@ class Host:
 
 
 class Hosts:
-    """The head and hosts n1, n2, ... The folder is on the disk that they share."""
+    """The head and hosts n1, n2, ... The folder is on the disk that they share.
 
-    def __init__(self, count):
+    With a `delay` in seconds a switch of switch.py joins them, else the kernel's bridge; only that has cables to pull.
+    """
+
+    def __init__(self, count, delay=None):
         self.names = [f"n{i}" for i in range(1, count + 1)]
-        self.hosts = {}
+        self.hosts, self.delay = {}, delay
 
     def __enter__(self):
         if os.geteuid() != 0:
@@ -93,6 +97,8 @@ class Hosts:
             self.start(HEAD)
             for name in self.names:
                 self.start(name)
+            if self.delay is not None:
+                self.join_by_switch(stack)
             self.remote_shell = self.folder / "remote-shell"
             self.remote_shell.write_text(REMOTE_SHELL)
             self.remote_shell.chmod(0o755)
@@ -105,7 +111,9 @@ class Hosts:
     def start(self, name):
         """Starts a host that is not there yet, or not any more."""
         host = self.hosts[name] = Host(name, self.folder / "hosts")
-        if name == HEAD:
+        if self.delay is not None:
+            pass  # the switch joins them all
+        elif name == HEAD:
             ip(host, "link add joint type bridge", f"addr add {address(name)}/24 dev joint", "link set joint up")
         else:
             ip(self.hosts[HEAD], f"link add {name} type veth peer name eth0 netns {host.first}",
@@ -113,11 +121,25 @@ class Hosts:
             ip(host, f"addr add {address(name)}/24 dev eth0", "link set eth0 up")
         (self.folder / f"{name}.first").write_text(host.first)
 
+    def join_by_switch(self, stack):
+        switch = subprocess.Popen(
+            [*DIE_WITH_PARENT, sys.executable, pathlib.Path(__file__).with_name("switch.py"), str(self.delay),
+             *(host.first for host in self.hosts.values())], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True)
+        stack.callback(switch.communicate)
+        stack.callback(switch.kill)
+        if switch.stdout.readline() != "ready\n":
+            raise NotHere(f"no switch: {switch.communicate()[1].strip()}")
+        for name, host in self.hosts.items():
+            ip(host, f"addr add {address(name)}/24 dev eth0", "link set eth0 mtu 9000 up")
+
     def power_off(self, name):
         """Without a last word: processes that are killed would still close their connections."""
         self.plug(name, False)
         self.hosts[name].power_off()
-        ip(self.hosts[HEAD], f"link delete {name}")  # it would go with the host's network, but at the kernel's leisure
+        # The cable would go with the host's network, but at the kernel's leisure, which may have come.
+        with contextlib.suppress(NotHere):
+            ip(self.hosts[HEAD], f"link delete {name}")
 
     def plug(self, name, connected):
         """Pulls the cable of a host, or puts it back."""
@@ -165,5 +187,5 @@ def ip(host, *lines):
     for line in lines:
         done = subprocess.run(["nsenter", "--target", host.first, "--net", "ip", *line.split()], text=True,
                               capture_output=True)
-        if done.returncode != 0 and "delete" not in line:
+        if done.returncode != 0:
             raise NotHere(f"ip {line}: {done.stderr.strip()}")
