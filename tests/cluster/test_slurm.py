@@ -8,6 +8,7 @@ to happen in the middle of a solve finds its ranks frozen there, so that it does
 with 77 where no such cluster can be.
 """
 import concurrent.futures
+import json
 import os
 import pathlib
 import resource
@@ -124,12 +125,12 @@ class JobScriptsTest(unittest.TestCase):
         for rank in self.ranks():
             os.kill(rank, number)
 
-    def freeze(self, job, ranks):
-        """Stops the job's ranks where they have left a checkpoint and are not done."""
+    def freeze(self, job):
+        """Stops the job's ranks where they have left a checkpoint; returns how many have not ended."""
         slurm.until(lambda: list(self.folder.glob("result.h5.partial.*checkpoint*")), 120,
                     f"a checkpoint of job {job} {slurm.job(job)}")
         self.tell_ranks(signal.SIGSTOP)
-        self.assertEqual(len(self.ranks()), ranks)
+        return len(self.ranks())
 
     def thaw(self):
         self.tell_ranks(signal.SIGCONT)
@@ -150,7 +151,7 @@ class JobScriptsTest(unittest.TestCase):
         # A minute's limit, and the signal a minute ahead of it: when SLURM looks for the first time, within 30 seconds.
         job = self.submit("time", "--nodelist=n1,n2", "--nodes=2", "--ntasks-per-node=1", "--time=1", "--signal=B:USR1@60",
                           self.work.large, "-o", "result.h5", *EXACT)
-        self.freeze(job, 2)
+        self.freeze(job)  # unless SLURM has looked by now, and they are gone
         slurm.until(lambda: "Forwarding signal 10" in self.said(job), 120, "mpirun forwards the signal")
         self.thaw()
         self.assert_restarted_and_completed(job)
@@ -160,7 +161,7 @@ class JobScriptsTest(unittest.TestCase):
     def scenario_signal_by_hand(self):
         job = self.submit("hand", "--nodelist=n1,n2", "--nodes=2", "--ntasks-per-node=2", self.work.large, "-o",
                           "result.h5", *EXACT, launcher="srun")
-        self.freeze(job, 4)
+        self.assertEqual(self.freeze(job), 4)
         slurm.run("scancel", "--batch", "--signal=USR1", job)
         self.thaw()
         self.assert_restarted_and_completed(job)
@@ -171,7 +172,7 @@ class JobScriptsTest(unittest.TestCase):
             with self.subTest(launcher):
                 job = self.submit(f"cancel {launcher}", "--nodelist=n1,n2", "--ntasks=2", self.work.large, "-o", "result.h5",
                                   *EXACT, launcher=launcher)
-                self.freeze(job, 2)
+                self.assertEqual(self.freeze(job), 2)
                 before = set(self.folder.glob("result.h5.partial*"))
                 slurm.run("scancel", job)  # goes on with what is frozen, too
                 self.assertEqual(slurm.wait(job, "CANCELLED", "PENDING")["JobState"], "CANCELLED")
@@ -192,7 +193,7 @@ class JobScriptsTest(unittest.TestCase):
     def scenario_lost_node(self):
         job = self.submit("lost", "--nodelist=n3,n4", "--nodes=2", "--ntasks-per-node=1", self.work.large, "-o",
                           "result.h5", *EXACT)
-        self.freeze(job, 2)
+        self.assertEqual(self.freeze(job), 2)
         cluster.power_off("n4")
         self.thaw()
         slurm.wait(job, "PENDING", seconds=180)
@@ -221,6 +222,21 @@ class JobScriptsTest(unittest.TestCase):
             self.assertEqual(slurm.wait(job, "COMPLETED", "FAILED")["JobState"], "COMPLETED", self.said(job))
             run = program.read_result(self.folder / f"{launcher}.h5").report["run"]
             self.assertEqual((run["ranks"], run["threads"], run["hosts"]), (2, 3, 2))
+
+    def scenario_scaling(self):
+        for name, launcher in (("strong", "mpirun"), ("weak", "srun")):
+            job = self.submit("scaling", "--nodelist=n1,n2", "--nodes=2", "--ntasks-per-node=1", "--array=1,2,3", "study",
+                              "--quick", "--orders", "2", "--rows", "2000", "--repeats", "2", script=f"scaling-{name}.sbatch",
+                              launcher=launcher)
+            slurm.until(lambda: not slurm.run("squeue", "-h", "-j", job, check=False).stdout, 120, f"array {job} done")
+            told = {index: (self.folder / f"kronattn-{name}-{job}_{index}.err").read_text() for index in (1, 2, 3)}
+            self.assertRegex(told[3], "^kronattn: .*element 3 wants 3 ranks, the allocation has 2")
+            self.assertEqual((told[1], told[2]), ("", ""))
+            samples = [json.loads(line) for path in (self.folder / "study").glob("samples-*.jsonl")
+                       for line in path.read_text().splitlines()]
+            found = sorted((s["rows"], s["run"]["ranks"], s["run"]["hosts"]) for s in samples if s["study"] == name)
+            rows = 2000 if name == "strong" else 4000
+            self.assertEqual(found, [(2000, 1, 1)] * 2 + [(rows, 2, 2)] * 2)
 
     def scenario_settings(self):
         job = self.submit("settings", "--nodelist=n1", "--ntasks=1", self.work.small, "-o", "result.h5",
@@ -254,6 +270,9 @@ class JobScriptsTest(unittest.TestCase):
 
     def test_ranks_and_threads_are_those_of_the_allocation(self):
         self.running["scenario_ranks_and_threads"].result()
+
+    def test_scaling_arrays_measure_a_number_of_ranks_each(self):
+        self.running["scenario_scaling"].result()
 
     def test_settings(self):
         self.running["scenario_settings"].result()
