@@ -180,7 +180,7 @@ class Planning {
           " can't be promised by the polynomial method: rounding in double precision breaks it at every "
           "degree up to " +
           std::to_string(largest_degree) + " (scores up to " + short_number(planned_.estimate.score_bound) +
-          "); need more precision, a larger --epsilon or --method exact");
+          without_rounding() + "); need more precision, a larger --epsilon or --method exact");
     const Index degree = needs.highest();
     const double rank = total_degree_rank(shape_, degree);
     if (std::optional<PlannedHead> lighter =
@@ -240,6 +240,12 @@ class Planning {
   double exact_work() const { return exact_flops(file_shape_, static_cast<double>(shape_.queries)); }
   std::string at(Index degree) const {
     return "degree " + std::to_string(degree) + " at rank " + short_number(total_degree_rank(shape_, degree));
+  }
+  /// What the promise would take if only rounding were not: E_g(S) <= (epsilon / 2) e^-S is enough for any
+  /// scores.
+  std::string without_rounding() const {
+    const Index degree = paper_degree(planned_.estimate.score_bound, *wishes_.epsilon);
+    return degree < 0 ? "" : "; without rounding " + at(degree) + " would do";
   }
   PlannedHead of_total_degree(Index degree, const DegreeNeeds& needs) const {
     return polynomial_head(planned_, shape_, file_shape_, {degree, 0, {}}, total_degree_ranks(shape_, degree),
