@@ -52,6 +52,12 @@ class Planted(ProgramTest):
     def test_gap_maxip_at_order_3_is_decided(self):
         self.assert_decided(self.generate("gap-maxip", "--order", 3, "--rows", 1000, "--width", 32))
 
+    def test_a_hundred_thousand_vectors_are_decided_by_sums_over_sets(self):
+        for order in (2, 3, 4):
+            for instance in ("gap-maxip", "gap-maxip-original"):
+                with self.subTest(instance, order=order):
+                    self.assert_decided(self.generate(instance, "--order", order, "--rows", 100000, "--width", 16))
+
     def test_gap_maxip_at_order_4_is_decided(self):
         self.assert_decided(self.generate("gap-maxip", "--order", 4, "--rows", 50, "--width", 24))
 
