@@ -53,10 +53,9 @@ class Planted(ProgramTest):
         self.assert_decided(self.generate("gap-maxip", "--order", 3, "--rows", 1000, "--width", 32))
 
     def test_a_hundred_thousand_vectors_are_decided_by_sums_over_sets(self):
-        for order in (2, 3, 4):
-            for instance in ("gap-maxip", "gap-maxip-original"):
-                with self.subTest(instance, order=order):
-                    self.assert_decided(self.generate(instance, "--order", order, "--rows", 100000, "--width", 16))
+        for instance, order in (("gap-maxip", 3), ("gap-maxip-original", 3), ("gap-maxip", 4)):
+            with self.subTest(instance, order=order):
+                self.assert_decided(self.generate(instance, "--order", order, "--rows", 100000, "--width", 16))
 
     def test_gap_maxip_at_order_4_is_decided(self):
         self.assert_decided(self.generate("gap-maxip", "--order", 4, "--rows", 50, "--width", 24))
@@ -111,7 +110,7 @@ class Planted(ProgramTest):
     def test_order_2_fails_on_the_tokens_that_order_3_decides(self):
         """One head of order 2, the one that decides Match2, over many sequences: its best threshold is near chance."""
         outputs, truths = {2: [], 3: []}, []
-        for seed in range(1, 31):
+        for seed in range(1, 16):
             sequence = ("--rows", 60, "--modulus", 997, "--relation", 3, "--seed", seed)
             tokens = []
             for order in outputs:
