@@ -6,6 +6,7 @@
 
 #include "aggregate_keys.hpp"
 #include "key_tiles.hpp"
+#include "subset_attention.hpp"
 #include "tiles.hpp"
 
 namespace kronattn {
@@ -80,6 +81,7 @@ class HeadSolve {
 
   /// Collective.
   void run() {
+    if (planned_.plan.by_subsets && sum_by_subsets()) return;
     if (planned_.plan.method == Method::exact) {
       const Range mine = share_of_rows(file_shape_.queries, exact_tile_rows(), comm_.size(), comm_.rank());
       sum_exactly(
@@ -168,17 +170,16 @@ class HeadSolve {
     }
   }
 
-  /// Collective in its failures. Needs: measurement and plan. Leaves: this rank's share of the key sums of
-  /// the monomials of degree `from_degree` and up, unreduced.
-  void aggregate(HeadSums& sums, Index from_degree, ContentSum& content) {
+  /// Reads this rank's keys and values for absorb(mode, keys, values), whose time is that of the key sums.
+  template <class Absorb>
+  void each_key_block(ContentSum& content, Absorb absorb) {
     Index mine = 0;
     for (Index rows : file_shape_.keys)
       mine += share_of_rows(rows, key_tile_rows, comm_.size(), comm_.rank()).size();
     progress_.begin("aggregate", mine);
-    for (Index m = 0; m < file_shape_.modes(); ++m) {
-      const auto mode = static_cast<std::size_t>(m);
-      for (Range rows : my_blocks(comm_, file_shape_.keys[mode], file_shape_.width + file_shape_.value_width,
-                                  key_tile_rows)) {
+    for (Index m = 0; m < file_shape_.modes(); ++m)
+      for (Range rows : my_blocks(comm_, file_shape_.keys[static_cast<std::size_t>(m)],
+                                  file_shape_.width + file_shape_.value_width, key_tile_rows)) {
         Matrix keys, values;
         {
           const Timed timed(outcome_.seconds.read);
@@ -188,10 +189,18 @@ class HeadSolve {
           content.add({Part::values, m}, number_, rows, values);
         }
         const Timed timed(outcome_.seconds.aggregate);
-        sums.modes[mode].absorb(sums.monomials, from_degree, keys, values, head_.change, coordinates_, m);
+        absorb(m, keys, values);
         progress_.advance(rows.size());
       }
-    }
+  }
+
+  /// Collective in its failures. Needs: measurement and plan. Leaves: this rank's share of the key sums of
+  /// the monomials of degree `from_degree` and up, unreduced.
+  void aggregate(HeadSums& sums, Index from_degree, ContentSum& content) {
+    each_key_block(content, [&](Index m, const Matrix& keys, const Matrix& values) {
+      sums.modes[static_cast<std::size_t>(m)].absorb(sums.monomials, from_degree, keys, values, head_.change,
+                                                     coordinates_, m);
+    });
   }
 
   /// Collective: one allreduce of 2 r (d_v + 1) integers a mode, r the monomials from `first` on. Leaves:
@@ -219,6 +228,16 @@ class HeadSolve {
   /// for those that it returns.
   MissingRows evaluate_all(const HeadSums& sums) {
     QueryEvaluation queries = evaluation(sums);
+    MissingRows missing =
+        deliver_kept([&](const Matrix& query_rows) { return queries.evaluate(query_rows); });
+    outcome_.monomials_evaluated += queries.monomials_evaluated();
+    return missing;
+  }
+
+  /// Evaluates this rank's rows block by block, and delivers those that keep the promise (all of them where
+  /// the degree is fixed). The others are returned.
+  template <class Evaluate>
+  MissingRows deliver_kept(Evaluate evaluate) {
     progress_.begin("evaluate",
                     share_of_rows(shape_.queries, query_tile_rows, comm_.size(), comm_.rank()).size());
     MissingRows missing;
@@ -228,7 +247,7 @@ class HeadSolve {
       RowOutputs outputs;
       {
         const Timed timed(outcome_.seconds.evaluate);
-        outputs = queries.evaluate(query_rows);
+        outputs = evaluate(query_rows);
       }
       Index begin = 0;  // of the rows that are not delivered yet
       for (Index i = 0; i <= rows.size(); ++i) {
@@ -241,7 +260,6 @@ class HeadSolve {
       }
       progress_.advance(rows.size());
     }
-    outcome_.monomials_evaluated += queries.monomials_evaluated();
     return missing;
   }
 
@@ -306,6 +324,71 @@ class HeadSolve {
         });
     outcome_.rows_exact += missing.count();
     return {};
+  }
+
+  /// Collective. The exact method by sums over sets of columns; rows that miss the promise are summed by
+  /// tuples. False, and nothing is done, where keys are not what a sample showed of them.
+  bool sum_by_subsets() {
+    const TwoValuedColumns columns = *two_valued_columns(head_, file_shape_.scale);
+    const ContentSum content_before = outcome_.content;
+    std::vector<SubsetKeySums> modes;
+    bool alike = true;
+    comm_.together([&] {
+      for (Index rows : file_shape_.keys) modes.emplace_back(columns, rows, file_shape_.value_width);
+      each_key_block(outcome_.content, [&](Index m, const Matrix& keys, const Matrix& values) {
+        alike = modes[static_cast<std::size_t>(m)].absorb(keys, values, exact_coordinates_, m) && alike;
+      });
+    });
+    if (comm_.max(alike ? 0 : 1) > 0) {
+      outcome_.content = content_before;
+      return false;
+    }
+    bool rounded = false;
+    {
+      const Timed timed(outcome_.seconds.reduce);
+      for (SubsetKeySums& mode : modes) {
+        comm_.sum(mode.words());
+        rounded = comm_.max(mode.rounded() ? 1 : 0) > 0 || rounded;
+      }
+    }
+    MissingRows missing;
+    comm_.together([&] {
+      std::optional<SubsetAttention> attention;
+      {
+        const Timed timed(outcome_.seconds.evaluate);
+        attention.emplace(columns, modes, rounded, one_signed_values(), exact_coordinates_,
+                          wishes_.output_precision);
+      }
+      missing = deliver_kept([&](const Matrix& queries) { return look_up(columns, *attention, queries); });
+    });
+    missing = gather(comm_, missing);
+    if (missing.count() > 0) sum_missing_exactly(missing);
+    return true;
+  }
+
+  /// (d_v) whether a column's values have one sign in each mode.
+  std::vector<bool> one_signed_values() const {
+    std::vector<bool> one_signed(static_cast<std::size_t>(file_shape_.value_width), true);
+    for (const ModeMeasurement& mode : head_.file.modes)
+      for (Index c = 0; c < file_shape_.value_width; ++c)
+        if (mode.value_min(c) < 0 && mode.value_max(c) > 0) one_signed[static_cast<std::size_t>(c)] = false;
+    return one_signed;
+  }
+
+  /// Rows whose set the columns don't describe get no bound.
+  RowOutputs look_up(const TwoValuedColumns& columns, const SubsetAttention& attention,
+                     const Matrix& queries) const {
+    RowOutputs outputs(queries.rows(), file_shape_.value_width);
+    outputs.output.setZero();
+    outputs.log_normalizer.setZero();
+    for (Index i = 0; i < queries.rows(); ++i) {
+      RowBound bound{HUGE_VAL, HUGE_VAL};
+      if (const std::optional<std::uint32_t> set = columns.subset(0, queries.row(i).data()))
+        bound = attention.finish(*set, outputs.output.row(i).data(), outputs.log_normalizer(i));
+      outputs.error_bound(i) = bound.output;
+      outputs.log_error(i) = bound.log_normalizer;
+    }
+    return outputs;
   }
 
   /// Collective. The exact method for `count` rows of this rank, `queries(range)` of them, in passes over all

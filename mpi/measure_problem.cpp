@@ -40,6 +40,8 @@ void merge(const Communicator& comm, ModeMeasurement& mode) {
   mode.rows = comm.sum(std::int64_t{mode.rows});
   min(comm, mode.key_min);
   max(comm, mode.key_max);
+  min(comm, mode.key_nonzero.low);
+  max(comm, mode.key_nonzero.high);
   mode.key_norm = comm.max(mode.key_norm);
   mode.weight_max = comm.max(mode.weight_max);
   comm.sum(mode.weight_sum.digits());
@@ -52,6 +54,8 @@ void merge(const Communicator& comm, ModeMeasurement& mode) {
 /// Collective.
 void merge(const Communicator& comm, QueryMeasurement& queries) {
   max(comm, queries.largest);
+  min(comm, queries.nonzero.low);
+  max(comm, queries.nonzero.high);
   queries.score_bound = comm.max(queries.score_bound);
   queries.box_bound = comm.max(queries.box_bound);
   queries.score_error = comm.max(queries.score_error);

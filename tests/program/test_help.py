@@ -15,7 +15,7 @@ COMMANDS = ("generate", "plan", "solve", "verify", "info")
 
 # What the contract promises; the pages may have more.
 OPTIONS = {
-    "generate": "order rows width output key-rows value-width heads bound distribution values seed precision overwrite",
+    "generate": "instance modulus relation order rows width output key-rows value-width heads bound distribution values seed precision overwrite",
     "plan": "epsilon method degree scale report order rows width bound",
     "solve": "output epsilon method degree scale precision output-precision threads overwrite report quiet",
     "verify": "rows report threads quiet",
@@ -83,15 +83,19 @@ class HelpTest(ProgramTest):
     def test_all_choices_are_taken_and_no_other(self):
         problem, other = self.folder / "problem.h5", self.folder / "other"
         write_problem(problem, *random_problem(2, 6, 5, 2))
-        required = {"generate": ("--rows", 4, "--width", 2, "-o"), "solve": (problem, "-o"), "plan": (problem, "--report")}
+        required = {"generate": ("--rows", 4, "-o"), "solve": (problem, "-o"), "plan": (problem, "--report")}
+        sizes = {"gap-maxip": ("--width", 4), "gap-maxip-original": ("--width", 4), "match2": ("--modulus", 5),
+                 "match3": ("--modulus", 5), "matchk": ("--modulus", 5)}
         runs = []
         for command, arguments in required.items():
             for name, (argument, _) in options(self.pages[command]).items():
-                if "|" not in argument or (command == "plan" and name in ("distribution", "values")):
+                if "|" not in argument or (command == "plan" and name in ("instance", "distribution", "values")):
                     continue
                 for choice in argument.split("|") + [argument.split("|")[0] + "x"]:
                     output = other.with_name(f"{command} {name} {choice}.h5")
-                    runs.append(((command, *arguments, output, f"--{name}", choice), 2 if choice.endswith("x") else 0))
+                    more = sizes.get(choice, ("--width", 2)) if command == "generate" else ()
+                    runs.append(((command, *arguments, output, f"--{name}", choice, *more),
+                                 2 if choice.endswith("x") else 0))
         self.assertGreater(len(runs), 20)
         outcomes = side_by_side([(arguments, None) for arguments, _ in runs])
         for (arguments, code), outcome in zip(runs, outcomes):
@@ -108,7 +112,7 @@ class HelpTest(ProgramTest):
     def test_the_defaults_of_generate_are_what_the_page_says(self):
         sizes = ("--rows", 20, "--width", 3)
         defaults = self.defaults("generate")
-        self.assertEqual(defaults[::2], ["--order", "--bound", "--distribution", "--values", "--seed", "--precision",
+        self.assertEqual(defaults[::2], ["--instance", "--order", "--bound", "--distribution", "--values", "--seed", "--precision",
                                           "--log-level"])
         for name, options_given in (("plain", ()), ("given", defaults)):
             self.assert_succeeded(run("generate", *sizes, "-o", self.folder / name, *options_given, ranks=None))

@@ -121,7 +121,8 @@ CommandLine plan_line() {
                    .files = {"problem"},
                    .files_needed = false,
                    .examples = {"kronattn plan problem.h5 --epsilon 1e-8", "kronattn plan problem.h5 --table",
-                                "kronattn plan --order 3 --rows 1000000000 --width 8 --bound 1"}};
+                                "kronattn plan --order 3 --rows 1000000000 --width 8 --bound 1",
+                                "kronattn plan --instance gap-maxip --rows 1000000 --width 32"}};
   text.exit_codes[failed] = "a file failed, or solve could not keep the promise in the way asked for";
   CommandLine line(std::move(text));
   add_instance_options(line);
@@ -142,8 +143,8 @@ ExitCode run_plan(const Session& session, const CommandLine& line) {
   const int threads = comm.size() * read_threads(line, comm);
   const bool from_file = line.given("problem");
   if (from_file)
-    for (const char* name : {"order", "rows", "width", "key-rows", "value-width", "heads", "bound",
-                             "distribution", "values", "seed"})
+    for (const char* name : {"instance", "modulus", "relation", "order", "rows", "width", "key-rows",
+                             "value-width", "heads", "bound", "distribution", "values", "seed"})
       if (line.given(name))
         line.complain(std::string("--").append(name) + " describes a problem, " + line.file("problem") +
                       " is one; need only one of them");
