@@ -84,7 +84,8 @@ Verification verify(const Communicator& comm, Problem& problem, const ProblemMea
         queries.row(i) = problem.read({Part::queries}, head, {row, row + 1});
       }
     });
-    ExactAttention attention(shape, coordinates, queries, 1);
+    // At order 2 a row alone would fill one lane of a vector; at higher orders its key tuples fill them.
+    ExactAttention attention(shape, coordinates, queries, shape.order() == 2 ? 8 : 1);
     progress.at_head(head, shape.heads);
     progress.begin("exact", mine.size(), tiles.tuples());
     absorb_all(tiles, shape.modes(), attention, progress);
