@@ -11,7 +11,8 @@ namespace kronattn {
 
 namespace {
 
-constexpr Index largest_count = Index{1} << 28;  // counts are int in MPI 3.1
+constexpr Index largest_count = Index{1} << 28;     // counts are int in MPI 3.1
+constexpr Index reduced_together = Index{1} << 20;  // MPI holds as many in a buffer of its own
 
 void check(int code, const char* call) {
   if (code == MPI_SUCCESS) return;
@@ -23,9 +24,9 @@ void check(int code, const char* call) {
 
 template <class Number>
 void allreduce(Number* values, Index count, MPI_Datatype type, MPI_Op op, MPI_Comm comm) {
-  for (Index begin = 0; begin < count; begin += largest_count)
+  for (Index begin = 0; begin < count; begin += reduced_together)
     check(MPI_Allreduce(MPI_IN_PLACE, values + begin,
-                        static_cast<int>(std::min(largest_count, count - begin)), type, op, comm),
+                        static_cast<int>(std::min(reduced_together, count - begin)), type, op, comm),
           "MPI_Allreduce");
 }
 

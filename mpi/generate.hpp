@@ -9,6 +9,7 @@
 #include "problem.hpp"
 #include "progress.hpp"
 #include "random_rows.hpp"
+#include "rank_memory.hpp"
 #include "types.hpp"
 
 namespace kronattn {
@@ -41,8 +42,9 @@ class GeneratedProblem : public Problem {
   Instance instance_;
 };
 
-/// Collective. Writes an instance as a problem file: the same datasets at any number of ranks.
+/// Collective. Writes an instance as a problem file: the same datasets at any number of ranks and in any
+/// memory.
 void generate(const Communicator& comm, const Instance& instance, const std::string& path, bool overwrite,
-              Progress& progress = Progress::unseen());
+              Progress& progress = Progress::unseen(), const RankMemory& memory = RankMemory());
 
 }  // namespace kronattn

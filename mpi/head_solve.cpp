@@ -5,15 +5,13 @@
 #include <optional>
 
 #include "aggregate_keys.hpp"
+#include "degree_needs.hpp"
 #include "key_tiles.hpp"
 #include "tiles.hpp"
 
 namespace kronattn {
 
 namespace {
-
-/// Rows that the exact method keeps in flight on one rank while all keys pass by.
-constexpr Index exact_rows_in_flight = 16384;
 
 /// The larger one; what is not a number counts as infinite.
 double worse(double known, double found) {
@@ -62,7 +60,8 @@ struct HeadSums {
 class HeadSolve {
  public:
   HeadSolve(const Communicator& comm, Problem& problem, Index number, const ProblemMeasurement& measurement,
-            const Wishes& wishes, const RowSink& sink, SolveOutcome& outcome, Progress& progress)
+            const Wishes& wishes, const RowSink& sink, SolveOutcome& outcome, Progress& progress,
+            const RankMemory& memory)
       : comm_(comm),
         problem_(problem),
         number_(number),
@@ -74,12 +73,14 @@ class HeadSolve {
         sink_(sink),
         outcome_(outcome),
         progress_(progress),
+        memory_(memory),
         planned_(outcome.heads[static_cast<std::size_t>(number)]),
         exact_coordinates_(head_.file, file_shape_),
         coordinates_(head_.changed, shape_) {}
 
   /// Collective.
   void run() {
+    blocks_ = blocks_within(memory_.left(comm_, head_bytes(shape_, planned_)), file_shape_);
     if (planned_.plan.method == Method::exact) {
       const Range mine = share_of_rows(file_shape_.queries, exact_tile_rows(), comm_.size(), comm_.rank());
       sum_exactly(
@@ -164,6 +165,11 @@ class HeadSolve {
       } catch (const NoPlan& reason) {
         throw AgreedFailure(problem_.name() + ": " + reason.what());
       }
+      if (remedy == Method::polynomial)
+        memory_.need(comm_,
+                     problem_.name() + ": raising the degree for " + std::to_string(missing.count()) +
+                         " rows that miss the promise",
+                     raising_bytes());
       missing = remedy == Method::exact ? sum_missing_exactly(missing) : raise_degree(sums, missing);
     }
   }
@@ -178,7 +184,7 @@ class HeadSolve {
     for (Index m = 0; m < file_shape_.modes(); ++m) {
       const auto mode = static_cast<std::size_t>(m);
       for (Range rows : my_blocks(comm_, file_shape_.keys[mode], file_shape_.width + file_shape_.value_width,
-                                  key_tile_rows)) {
+                                  key_tile_rows, blocks_.read_bytes)) {
         Matrix keys, values;
         {
           const Timed timed(outcome_.seconds.read);
@@ -202,6 +208,18 @@ class HeadSolve {
     for (KeyAggregate& mode : sums.modes) comm_.sum(mode.words(first));
   }
 
+  /// What the next degree takes more, or where the sums are made anew, four times as many monomials.
+  double raising_bytes() const {
+    const bool anew = planned_.plan.monomials.threshold > 0;
+    const double rank = anew ? 3 * planned_.estimate.rank
+                             : total_degree_rank(shape_, planned_.plan.degree() + 1) - planned_.estimate.rank;
+    PlannedHead more = planned_;
+    more.estimate.memory_bytes *= rank / std::max(planned_.estimate.rank, 1.0);
+    more.estimate.rank = rank;
+    const double copied = 16 * planned_.estimate.rank * static_cast<double>(shape_.value_width + 1);
+    return head_bytes(shape_, more) + copied + least_bytes_in_flight(file_shape_);
+  }
+
   QueryEvaluation evaluation(const HeadSums& sums) {
     const Timed timed(outcome_.seconds.evaluate);
     Matrix combined = combine_modes(
@@ -222,8 +240,8 @@ class HeadSolve {
     progress_.begin("evaluate",
                     share_of_rows(shape_.queries, query_tile_rows, comm_.size(), comm_.rank()).size());
     MissingRows missing;
-    for (Range rows :
-         my_blocks(comm_, shape_.queries, file_shape_.width + shape_.value_width, query_tile_rows)) {
+    for (Range rows : my_blocks(comm_, shape_.queries, file_shape_.width + shape_.value_width,
+                                query_tile_rows, blocks_.read_bytes)) {
       const Matrix query_rows = read({Part::queries}, rows);
       RowOutputs outputs;
       {
@@ -314,13 +332,13 @@ class HeadSolve {
   void sum_exactly(Index count, ContentSum& content, Queries queries, Deliver deliver_rows) {
     PhaseSeconds& seconds = outcome_.seconds;
     const ExactCertificate certificate(file_shape_, exact_coordinates_, wishes_.output_precision);
-    KeyTiles tiles(comm_, problem_, number_, exact_coordinates_, seconds, content);
+    KeyTiles tiles(comm_, problem_, number_, exact_coordinates_, seconds, content, blocks_.kept_bytes);
     const auto passes =
-        static_cast<Index>(comm_.max(static_cast<double>(tile_count(count, exact_rows_in_flight))));
+        static_cast<Index>(comm_.max(static_cast<double>(tile_count(count, blocks_.exact_rows))));
     progress_.begin("exact", count, static_cast<double>(passes) * tiles.tuples());
     for (Index pass = 0; pass < passes; ++pass) {
-      const Range rows{std::min(count, pass * exact_rows_in_flight),
-                       std::min(count, (pass + 1) * exact_rows_in_flight)};
+      const Range rows{std::min(count, pass * blocks_.exact_rows),
+                       std::min(count, (pass + 1) * blocks_.exact_rows)};
       Matrix query_rows;
       comm_.together([&] { query_rows = queries(rows); });
       RowOutputs outputs;
@@ -346,6 +364,8 @@ class HeadSolve {
   const RowSink& sink_;
   SolveOutcome& outcome_;
   Progress& progress_;
+  const RankMemory& memory_;
+  Blocks blocks_;
   PlannedHead& planned_;
   Coordinates exact_coordinates_, coordinates_;
 };
@@ -353,8 +373,9 @@ class HeadSolve {
 }  // namespace
 
 void solve_head(const Communicator& comm, Problem& problem, Index head, const ProblemMeasurement& measurement,
-                const Wishes& wishes, const RowSink& sink, SolveOutcome& outcome, Progress& progress) {
-  HeadSolve(comm, problem, head, measurement, wishes, sink, outcome, progress).run();
+                const Wishes& wishes, const RowSink& sink, SolveOutcome& outcome, Progress& progress,
+                const RankMemory& memory) {
+  HeadSolve(comm, problem, head, measurement, wishes, sink, outcome, progress, memory).run();
 }
 
 }  // namespace kronattn

@@ -15,6 +15,7 @@ namespace kronattn {
 
 /// Collective. Solves head `head` as outcome.heads[head] has it planned; leaves what was done in `outcome`.
 void solve_head(const Communicator& comm, Problem& problem, Index head, const ProblemMeasurement& measurement,
-                const Wishes& wishes, const RowSink& sink, SolveOutcome& outcome, Progress& progress);
+                const Wishes& wishes, const RowSink& sink, SolveOutcome& outcome, Progress& progress,
+                const RankMemory& memory);
 
 }  // namespace kronattn

@@ -7,7 +7,7 @@
 namespace kronattn {
 
 KeyTiles::KeyTiles(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
-                   PhaseSeconds& seconds, ContentSum& content)
+                   PhaseSeconds& seconds, ContentSum& content, Index kept_bytes)
     : comm_(comm),
       problem_(problem),
       head_(head),
@@ -18,7 +18,7 @@ KeyTiles::KeyTiles(const Communicator& comm, Problem& problem, Index head, const
   for (Index rows : problem.shape().keys)
     bytes += static_cast<double>(rows) * 8 *
              static_cast<double>(problem.shape().width + problem.shape().value_width);
-  keep_ = bytes < kept_bytes;
+  keep_ = bytes < static_cast<double>(kept_bytes);
 }
 
 Index KeyTiles::count(Index mode) const {

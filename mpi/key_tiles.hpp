@@ -20,7 +20,7 @@ namespace kronattn {
 class KeyTiles {
  public:
   KeyTiles(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
-           PhaseSeconds& seconds, ContentSum& content);
+           PhaseSeconds& seconds, ContentSum& content, Index kept_bytes);
 
   /// Collective: every rank asks for the same tiles in the same order. Tiles are kept for the next time while
   /// all of them together fit into `kept_bytes`; what is kept is the same on all ranks and decides no bits.
@@ -31,8 +31,6 @@ class KeyTiles {
   double tuples() const;
 
  private:
-  static constexpr double kept_bytes = 1 << 30;
-
   const Communicator& comm_;
   Problem& problem_;
   Index head_;

@@ -11,8 +11,6 @@ namespace kronattn {
 
 namespace {
 
-constexpr Index bytes_per_read = Index{8} << 20;
-
 /// Checks that rows are finite and adds their tiles to the content sum.
 void inspect(const Problem& problem, Part part, Index head, Range rows, const Matrix& data,
              ContentSum& content) {
@@ -138,13 +136,14 @@ struct BothQueries {
 class Measuring {
  public:
   Measuring(const Communicator& comm, Problem& problem, std::vector<MeasuredHead>& heads,
-            PhaseSeconds& seconds, Progress& progress)
+            PhaseSeconds& seconds, Progress& progress, Index block_bytes)
       : comm_(comm),
         problem_(problem),
         shape_(problem.shape()),
         heads_(heads),
         seconds_(seconds),
-        progress_(progress) {
+        progress_(progress),
+        block_bytes_(block_bytes) {
     Index mine = share_of_rows(shape_.queries, key_tile_rows, comm.size(), comm.rank()).size();
     for (Index keys : shape_.keys)
       mine += share_of_rows(keys, key_tile_rows, comm.size(), comm.rank()).size();
@@ -197,8 +196,8 @@ class Measuring {
     (head.change.none() ? empty.file : empty.changed)
         .sum_powers(head.sample.keys[static_cast<std::size_t>(m)]);
     BothModes mode = empty;
-    for (Range rows :
-         my_blocks(comm_, problem_.rows(keys), shape_.width + shape_.value_width, key_tile_rows)) {
+    for (Range rows : my_blocks(comm_, problem_.rows(keys), shape_.width + shape_.value_width, key_tile_rows,
+                                block_bytes_)) {
       const Matrix key_rows = read(keys, number, rows), value_rows = read(values, number, rows);
       const Timed timed(seconds_.measure);
       inspect(problem_, keys, number, rows, key_rows, content);
@@ -229,7 +228,7 @@ class Measuring {
     const ScoreBounds file_bounds(head.file.modes, shape_), changed_bounds(head.changed.modes, changed_shape);
     const BothQueries empty{QueryMeasurement(shape_.width), QueryMeasurement(changed_shape.width)};
     BothQueries queries = empty;
-    for (Range rows : my_blocks(comm_, shape_.queries, shape_.width, key_tile_rows)) {
+    for (Range rows : my_blocks(comm_, shape_.queries, shape_.width, key_tile_rows, block_bytes_)) {
       const Matrix query_rows = read({Part::queries}, number, rows);
       const Timed timed(seconds_.measure);
       inspect(problem_, {Part::queries}, number, rows, query_rows, content);
@@ -254,6 +253,7 @@ class Measuring {
   std::vector<MeasuredHead>& heads_;
   PhaseSeconds& seconds_;
   Progress& progress_;
+  Index block_bytes_;
 };
 
 }  // namespace
@@ -264,9 +264,10 @@ std::string ProblemMeasurement::fingerprint() const {
   return text;
 }
 
-std::vector<Range> my_blocks(const Communicator& comm, Index rows, Index columns, Index tile_rows) {
+std::vector<Range> my_blocks(const Communicator& comm, Index rows, Index columns, Index tile_rows,
+                             Index bytes) {
   const Range mine = share_of_rows(rows, tile_rows, comm.size(), comm.rank());
-  const Index tiles = std::max<Index>(1, bytes_per_read / (tile_rows * columns * Index{sizeof(double)}));
+  const Index tiles = std::max<Index>(1, bytes / (tile_rows * columns * Index{sizeof(double)}));
   std::vector<Range> blocks;
   for (Index begin = mine.begin; begin < mine.end; begin += tiles * tile_rows)
     blocks.push_back({begin, std::min(mine.end, begin + tiles * tile_rows)});
@@ -278,8 +279,11 @@ CoordinateWishes coordinate_wishes(const Wishes& wishes) {
 }
 
 ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, const CoordinateWishes& wishes,
-                                   PhaseSeconds& seconds, Progress& progress) {
+                                   PhaseSeconds& seconds, Progress& progress, const RankMemory& memory) {
   const ProblemShape& shape = problem.shape();
+  const double taken = measuring_bytes(shape) + problem.buffer_bytes();
+  memory.need(comm, problem.name() + ": measuring the problem", taken + least_bytes_in_flight(shape));
+  const Blocks blocks = blocks_within(memory.left(comm, taken), shape);
   ProblemMeasurement measurement;
   ContentSum content;
   const auto measure = [&](const std::vector<CoordinateWishes>& of_head) {
@@ -291,7 +295,7 @@ ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, c
       const Timed timed(seconds.measure);
       measurement.heads.emplace_back(sample, shape, wish.change, wish.negligible_score);
     }
-    Measuring measuring(comm, problem, measurement.heads, seconds, progress);
+    Measuring measuring(comm, problem, measurement.heads, seconds, progress, blocks.read_bytes);
     measuring.keys(content);
     measuring.queries(content);
   };

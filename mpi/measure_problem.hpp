@@ -9,6 +9,7 @@
 #include "plan.hpp"
 #include "problem.hpp"
 #include "progress.hpp"
+#include "rank_memory.hpp"
 
 namespace kronattn {
 
@@ -23,8 +24,10 @@ struct ProblemMeasurement {
   std::string fingerprint() const;
 };
 
-/// The blocks in which a rank reads its share of `rows` rows: whole tiles, some megabytes each.
-std::vector<Range> my_blocks(const Communicator& comm, Index rows, Index columns, Index tile_rows);
+/// The blocks in which a rank reads its share of `rows` rows: whole tiles, at most `bytes` each where a tile
+/// is no more than that.
+std::vector<Range> my_blocks(const Communicator& comm, Index rows, Index columns, Index tile_rows,
+                             Index bytes);
 
 /// How the polynomial method may change coordinates.
 struct CoordinateWishes {
@@ -35,9 +38,11 @@ struct CoordinateWishes {
 /// As a solve with these wishes has them.
 CoordinateWishes coordinate_wishes(const Wishes& wishes);
 
-/// Collective. Throws AgreedFailure on entries that are not finite. Cost: O(d^2) a row; moves O(d + d_v)
+/// Collective. Throws AgreedFailure on entries that are not finite, and before any work where `memory` is too
+/// small. Cost: O(d^2) a row; moves O(d + d_v)
 /// numbers a mode, and a sample of some thousand rows.
 ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, const CoordinateWishes& wishes,
-                                   PhaseSeconds& seconds, Progress& progress = Progress::unseen());
+                                   PhaseSeconds& seconds, Progress& progress = Progress::unseen(),
+                                   const RankMemory& memory = RankMemory());
 
 }  // namespace kronattn

@@ -30,19 +30,36 @@ std::vector<PlannedHead> plan_heads(const ProblemMeasurement& measurement, const
   return heads;
 }
 
+void need_memory_for(const Communicator& comm, const std::vector<PlannedHead>& heads,
+                     const ProblemMeasurement& measurement, const ProblemShape& shape,
+                     const std::string& problem, const RankMemory& memory) {
+  double most = 0;
+  std::string what;
+  for (std::size_t h = 0; h < heads.size(); ++h) {
+    const double bytes = head_bytes(measurement.heads[h].changed_shape(shape), heads[h]);
+    if (bytes <= most) continue;
+    most = bytes;
+    what = heads[h].plan.method == Method::exact ? "the exact method"
+                                                 : "degree " + std::to_string(heads[h].plan.degree()) +
+                                                       " at rank " + short_number(heads[h].estimate.rank);
+  }
+  memory.need(comm, problem + ": " + what, most + least_bytes_in_flight(shape));
+}
+
 SolveOutcome solve(const Communicator& comm, Problem& problem, const ProblemMeasurement& measurement,
                    const Wishes& wishes,
                    const std::function<RowSink(const std::vector<PlannedHead>&)>& make_sink,
-                   PhaseSeconds seconds, Progress& progress) {
+                   PhaseSeconds seconds, Progress& progress, const RankMemory& memory) {
   const ProblemShape& shape = problem.shape();
   SolveOutcome outcome;
   outcome.seconds = seconds;
   outcome.heads = plan_heads(measurement, shape, wishes, problem.name());
+  if (shape.queries > 0) need_memory_for(comm, outcome.heads, measurement, shape, problem.name(), memory);
   const RowSink sink = make_sink(outcome.heads);
   if (shape.queries == 0) return outcome;
   for (Index head = 0; head < shape.heads; ++head) {
     progress.at_head(head, shape.heads);
-    solve_head(comm, problem, head, measurement, wishes, sink, outcome, progress);
+    solve_head(comm, problem, head, measurement, wishes, sink, outcome, progress, memory);
   }
   progress.at_head(0, 1);
 

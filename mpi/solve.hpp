@@ -13,6 +13,7 @@
 #include "plan.hpp"
 #include "problem.hpp"
 #include "progress.hpp"
+#include "rank_memory.hpp"
 
 namespace kronattn {
 
@@ -36,10 +37,18 @@ struct SolveOutcome {
 std::vector<PlannedHead> plan_heads(const ProblemMeasurement& measurement, const ProblemShape& shape,
                                     const Wishes& wishes, const std::string& problem);
 
-/// Collective: all steps after the measurement. Throws AgreedFailure if the promise is broken.
+/// Collective: all steps after the measurement. Throws AgreedFailure before any work where `memory` is too
+/// small, and if the promise is broken.
 SolveOutcome solve(const Communicator& comm, Problem& problem, const ProblemMeasurement& measurement,
                    const Wishes& wishes,
                    const std::function<RowSink(const std::vector<PlannedHead>&)>& make_sink,
-                   PhaseSeconds seconds, Progress& progress = Progress::unseen());
+                   PhaseSeconds seconds, Progress& progress = Progress::unseen(),
+                   const RankMemory& memory = RankMemory());
+
+/// Collective. Throws AgreedFailure where `memory` is too small for what is planned; how much is needed
+/// stands in the message.
+void need_memory_for(const Communicator& comm, const std::vector<PlannedHead>& heads,
+                     const ProblemMeasurement& measurement, const ProblemShape& shape,
+                     const std::string& problem, const RankMemory& memory);
 
 }  // namespace kronattn

@@ -3,10 +3,14 @@
 #include <mpi.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
+#include <thread>
 
 #include "command.hpp"
 #include "h5.hpp"
@@ -85,19 +89,35 @@ ExitCode dispatch(const Communicator& comm, const Stopwatch& since_init,
   throw UsageError("there is no command " + first + "; " + need);
 }
 
+/// Says why a run failed, on one line, whatever the names of files and datasets hold.
+void complain(std::string words) {
+  for (char& c : words)
+    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = '?';
+  std::cerr << "kronattn: " + words + "\n" << std::flush;
+}
+
+/// This rank alone knows of a failure: the others may wait for it, so all of them end here. Where several
+/// fail at once only one of them is heard, since each gives those before it the time to end it.
+void end_all_ranks(const std::string& words, int rank) {
+  std::signal(SIGTERM, SIG_DFL);
+  std::this_thread::sleep_for(std::chrono::milliseconds(100) * std::min(rank, 20));
+  complain(words + " (rank " + std::to_string(rank) + ")");
+  MPI_Abort(MPI_COMM_WORLD, failed);
+}
+
 int run(const std::vector<std::string>& arguments) {
   const Stopwatch since_init;
   const Communicator comm;
   try {
     return dispatch(comm, since_init, arguments);
   } catch (const AgreedFailure& error) {
-    if (comm.root()) std::cerr << "kronattn: " + std::string(error.what()) + "\n";
+    if (comm.root()) complain(error.what());
     return error.exit_code();
+  } catch (const std::bad_alloc&) {
+    end_all_ranks("out of memory; need more of it, or fewer ranks on a host", comm.rank());
+    return failed;
   } catch (const std::exception& error) {
-    // This rank alone knows: the others may wait for it, so all of them end here.
-    std::cerr << "kronattn: " + std::string(error.what()) + " (rank " + std::to_string(comm.rank()) + ")\n";
-    std::cerr.flush();
-    MPI_Abort(MPI_COMM_WORLD, failed);
+    end_all_ranks(error.what(), comm.rank());
     return failed;
   }
 }
@@ -110,7 +130,7 @@ namespace {
 
 /// What even an exception can't leave, as out of memory inside a thread: still one line, and no rank waits
 /// for this one.
-[[noreturn]] void end_all_ranks() {
+[[noreturn]] void lost() {
   std::fputs("kronattn: out of memory or lost in a thread; need more memory or fewer ranks on a host\n",
              stderr);
   MPI_Abort(MPI_COMM_WORLD, kronattn::failed);
@@ -138,7 +158,8 @@ int main(int count, char** arguments) {
   int provided = 0;
   MPI_Init_thread(&count, &arguments, MPI_THREAD_FUNNELED, &provided);
   kronattn::h5::silence();
-  std::set_terminate(end_all_ranks);
+  std::set_terminate(lost);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file at its size limit is a failed write like any other
   const int code = kronattn::run({arguments + 1, arguments + count});
   std::cout.flush();
   MPI_Finalize();

@@ -30,6 +30,7 @@ CommandLine solve_line() {
       ("overwrite", po::bool_switch(), "replace the result if it exists");
   add_wish_options(line);
   add_run_options(line);
+  add_memory_option(line);
   add_log_options(line);
   return line;
 }
@@ -42,17 +43,18 @@ ExitCode run_solve(const Session& session, const CommandLine& line) {
   if (line.given("output-precision")) line.precision("output-precision");  // before any work
   RunFacts facts;
   facts.threads = read_threads(line, comm);
+  const RankMemory memory = read_memory(line, comm);
   facts.rates = machine_rates(comm, false);
   const std::string &problem_path = line.file("problem"), &output = line.text("output");
   check_output(comm, output, line.flag("overwrite"), {problem_path});
   if (line.given("report")) check_output(comm, line.text("report"), true, {problem_path, output});
 
-  ProblemFile problem(comm, problem_path, scale);
+  ProblemFile problem(comm, problem_path, scale, memory);
   mark_idle_wishes(line, problem.shape());
   wishes.output_precision = read_output_precision(line, problem.precision());
   PhaseSeconds seconds;
   const ProblemMeasurement measurement =
-      measure_problem(comm, problem, coordinate_wishes(wishes), seconds, session.progress);
+      measure_problem(comm, problem, coordinate_wishes(wishes), seconds, session.progress, memory);
   std::unique_ptr<ResultWriter> result;
   SolveOutcome outcome = solve(
       comm, problem, measurement, wishes,
@@ -61,7 +63,7 @@ ExitCode run_solve(const Session& session, const CommandLine& line) {
                                                 line.flag("overwrite"));
         return [&](Index head, Range rows, const RowOutputs& outputs) { result->write(head, rows, outputs); };
       },
-      seconds, session.progress);
+      seconds, session.progress, memory);
   {
     session.progress.begin("check what is written", 0);
     const Timed timed(outcome.seconds.write);
