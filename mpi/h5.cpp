@@ -62,13 +62,33 @@ Handle& Handle::operator=(Handle&& other) noexcept {
   return *this;
 }
 
+namespace {
+
+bool close_failed = false;
+
+bool is_being_written(hid_t id) {
+  unsigned intent = H5F_ACC_RDONLY;
+  return H5Iget_type(id) == H5I_FILE && H5Fget_intent(id, &intent) >= 0 && intent != H5F_ACC_RDONLY;
+}
+
+}  // namespace
+
+bool left_open() {
+  return close_failed;
+}
+
 Handle::~Handle() {
-  if (!AgreedFailure::alone()) close();  // closing a file of all ranks is collective
+  if (!AgreedFailure::alone())
+    close();
+  else if (open() && is_being_written(id_))
+    close_failed = true;  // closing a file of all ranks is collective: not now
 }
 
 bool Handle::close() {
   const hid_t id = std::exchange(id_, -1);
-  return id < 0 || close_(id) >= 0;
+  const bool closed = id < 0 || close_(id) >= 0;
+  close_failed = close_failed || !closed;
+  return closed;
 }
 
 Handle open_file(const std::string& path, Access access) {

@@ -15,6 +15,10 @@ namespace kronattn::h5 {
 /// Switches HDF5's own error stacks off: what fails is said better here.
 void silence();
 
+/// Whether this process could not close something, as on a full disk, or left a file open that it was
+/// writing. HDF5 may crash when it is ended then, and it is ended by MPI_Finalize.
+bool left_open();
+
 /// An open HDF5 object.
 class Handle {
  public:

@@ -159,8 +159,8 @@ void OutputFile::create() {
     const auto bytes = static_cast<std::uint64_t>(size);
     if (bytes > 0) end = std::max(end, static_cast<std::uint64_t>(H5Dget_offset(created.get())) + bytes);
   }
-  if (!file.close()) fail(partial_, "can't be written");
   reserve(end);
+  if (!file.close()) fail(path_, "can't be written");
 }
 
 void OutputFile::reserve(std::uint64_t bytes) {

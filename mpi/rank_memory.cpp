@@ -101,7 +101,7 @@ RankMemory RankMemory::of_machine(const Communicator& comm) {
 
 double RankMemory::left(const Communicator& comm, double bytes) const {
   if (limit_ == HUGE_VAL) return HUGE_VAL;
-  return limit_ - comm.max(resident_bytes()) - bytes - uncounted_bytes;
+  return limit_ - comm.max(resident_bytes() + bytes) - uncounted_bytes;
 }
 
 void RankMemory::need(const Communicator& comm, const std::string& what, double bytes) const {

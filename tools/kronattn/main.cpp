@@ -112,6 +112,7 @@ int run(const std::vector<std::string>& arguments) {
     return dispatch(comm, since_init, arguments);
   } catch (const AgreedFailure& error) {
     if (comm.root()) complain(error.what());
+    if (comm.max(h5::left_open() ? 1 : 0) > 0) MPI_Abort(MPI_COMM_WORLD, error.exit_code());
     return error.exit_code();
   } catch (const std::bad_alloc&) {
     end_all_ranks("out of memory; need more of it, or fewer ranks on a host", comm.rank());
@@ -146,7 +147,8 @@ bool answered_alone(const std::vector<std::string>& arguments) {
   for (const char* rank : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
     if (std::getenv(rank) != nullptr) return false;
   try {
-    std::cout << kronattn::answer(arguments) << std::flush;
+    if (!(std::cout << kronattn::answer(arguments) << std::flush))
+      return false;  // said in the way of all failures
   } catch (const kronattn::UsageError&) {
     return false;  // said later, in the same way as all failures
   }
@@ -160,8 +162,11 @@ int main(int count, char** arguments) {
   kronattn::h5::silence();
   std::set_terminate(lost);
   std::signal(SIGXFSZ, SIG_IGN);  // a file at its size limit is a failed write like any other
-  const int code = kronattn::run({arguments + 1, arguments + count});
-  std::cout.flush();
+  int code = kronattn::run({arguments + 1, arguments + count});
+  if (!std::cout.flush()) {
+    kronattn::complain("what there was to say can't be printed on standard output");
+    code = kronattn::failed;
+  }
   MPI_Finalize();
   return code;
 }
