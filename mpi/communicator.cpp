@@ -19,7 +19,7 @@ void check(int code, const char* call) {
   char text[MPI_MAX_ERROR_STRING];
   int length = 0;
   MPI_Error_string(code, text, &length);
-  throw std::runtime_error(std::string(call) + ": " + std::string(text, static_cast<std::size_t>(length)));
+  throw LostInCollective(std::string(call) + ": " + std::string(text, static_cast<std::size_t>(length)));
 }
 
 template <class Number>
@@ -42,6 +42,7 @@ Communicator::Communicator(MPI_Comm parent) {
 }
 
 Communicator::~Communicator() {
+  if (AgreedFailure::alone()) return;  // freeing is collective
   int finalized = 0;
   MPI_Finalized(&finalized);
   if (finalized == 0) MPI_Comm_free(&comm_);
@@ -52,6 +53,8 @@ void Communicator::together(const std::function<void()>& work) const {
   bool failed = false;
   try {
     work();
+  } catch (const LostInCollective&) {
+    throw;
   } catch (const std::bad_alloc&) {
     failed = true, words = "out of memory";
   } catch (const std::exception& error) {

@@ -41,6 +41,13 @@ class AgreedFailure : public std::runtime_error {
   int exit_code_;
 };
 
+/// A failure inside a collective call: the other ranks may still be in it, and can't be told. It passes
+/// through Communicator::together, and the run ends in MPI_Abort.
+class LostInCollective : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 class Communicator {
  public:
   /// A duplicate of MPI_COMM_WORLD, so that messages of a library's user never mix with ours.

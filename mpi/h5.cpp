@@ -15,13 +15,18 @@ namespace kronattn::h5 {
 
 namespace {
 
-Handle checked(hid_t id, herr_t (*close)(hid_t), const std::string& what) {
+Handle checked(hid_t id, herr_t (*close)(hid_t), const std::string& what, bool of_all_ranks = false) {
+  if (id < 0 && of_all_ranks) throw LostInCollective(what);
   if (id < 0) throw std::runtime_error(what);
-  return {id, close};
+  return {id, close, of_all_ranks};
 }
+
+char last_path[256] = "";
 
 /// Says what is wrong with a path before HDF5 is asked to open it.
 void check_readable(const std::string& path) {
+  path.copy(last_path, sizeof last_path - 1);
+  last_path[std::min(path.size(), sizeof last_path - 1)] = '\0';
   struct stat status {};
   if (stat(path.c_str(), &status) != 0) throw std::runtime_error(path + ": " + std::strerror(errno));
   if (S_ISDIR(status.st_mode)) throw std::runtime_error(path + " is a directory; need an HDF5 file");
@@ -49,16 +54,23 @@ Handle select_rows(const Handle& dataset, bool heads, Index head, Range rows, hs
 
 }  // namespace
 
+const char* last_opened() {
+  return last_path;
+}
+
 void silence() {
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }
 
 Handle::Handle(Handle&& other) noexcept
-    : id_(std::exchange(other.id_, -1)), close_(std::exchange(other.close_, nullptr)) {}
+    : id_(std::exchange(other.id_, -1)),
+      close_(std::exchange(other.close_, nullptr)),
+      of_all_ranks_(other.of_all_ranks_) {}
 
 Handle& Handle::operator=(Handle&& other) noexcept {
   std::swap(id_, other.id_);
   std::swap(close_, other.close_);
+  std::swap(of_all_ranks_, other.of_all_ranks_);
   return *this;
 }
 
@@ -106,9 +118,9 @@ Handle open_file(const std::string& path, Access access, const Communicator& com
     if (H5Pset_fapl_mpio(list.get(), comm.handle(), MPI_INFO_NULL) < 0 ||
         H5Pset_all_coll_metadata_ops(list.get(), true) < 0)
       throw std::runtime_error(path + ": HDF5 can't set up parallel access");
-    file = checked(H5Fopen(path.c_str(), access == Access::read ? H5F_ACC_RDONLY : H5F_ACC_RDWR, list.get()),
-                   H5Fclose,
-                   path + ": can't be opened by all ranks; is it on a file system that all hosts share?");
+    file = checked(
+        H5Fopen(path.c_str(), access == Access::read ? H5F_ACC_RDONLY : H5F_ACC_RDWR, list.get()), H5Fclose,
+        path + ": can't be opened by all ranks; is it on a file system that all hosts share?", true);
   });
   return file;
 }
@@ -143,7 +155,8 @@ Chunks chunks(const Handle& dataset) {
 
 Handle open_dataset(const Handle& file, const std::string& name, double most_cached) {
   const std::string failure = name + " can't be opened as a dataset";
-  Handle dataset = checked(H5Dopen2(file.get(), name.c_str(), H5P_DEFAULT), H5Dclose, failure);
+  Handle dataset =
+      checked(H5Dopen2(file.get(), name.c_str(), H5P_DEFAULT), H5Dclose, failure, file.of_all_ranks());
   const Chunks of_dataset = chunks(dataset);
   if (of_dataset.one == 0) return dataset;
   // Rows are read a few at a time: the chunks they lie in must stay in memory, or each read inflates them all
@@ -152,7 +165,7 @@ Handle open_dataset(const Handle& file, const std::string& name, double most_cac
   const Handle access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
   H5Pset_chunk_cache(access.get(), 12421, static_cast<std::size_t>(bytes), 1.0);
   dataset.close();
-  return checked(H5Dopen2(file.get(), name.c_str(), access.get()), H5Dclose, failure);
+  return checked(H5Dopen2(file.get(), name.c_str(), access.get()), H5Dclose, failure, file.of_all_ranks());
 }
 
 double buffer_bytes(const Handle& dataset) {

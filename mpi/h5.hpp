@@ -15,6 +15,10 @@ namespace kronattn::h5 {
 /// Switches HDF5's own error stacks off: what fails is said better here.
 void silence();
 
+/// The file that was opened last: for words about a crash, which damaged files can bring HDF5 to. Never null,
+/// and may be read at any moment.
+const char* last_opened();
+
 /// Whether this process could not close something, as on a full disk, or left a file open that it was
 /// writing. HDF5 may crash when it is ended then, and it is ended by MPI_Finalize.
 bool left_open();
@@ -23,30 +27,34 @@ bool left_open();
 class Handle {
  public:
   Handle() = default;
-  Handle(hid_t id, herr_t (*closer)(hid_t)) : id_(id), close_(closer) {}
+  Handle(hid_t id, herr_t (*closer)(hid_t), bool of_all_ranks = false)
+      : id_(id), close_(closer), of_all_ranks_(of_all_ranks) {}
   Handle(Handle&& other) noexcept;
   Handle& operator=(Handle&& other) noexcept;
   ~Handle();
 
   hid_t get() const { return id_; }
   bool open() const { return id_ >= 0; }
+  /// Of a file that all ranks have opened together: what is done with it is collective.
+  bool of_all_ranks() const { return of_all_ranks_; }
   /// Closes now and says whether that worked.
   bool close();
 
  private:
   hid_t id_ = -1;
   herr_t (*close_)(hid_t) = nullptr;
+  bool of_all_ranks_ = false;
 };
 
 enum class Access { read, write };
 
 /// Opens a file for this process alone, or for all ranks of a communicator (collective). Throws
-/// std::runtime_error with the path.
+/// std::runtime_error with the path; LostInCollective where ranks were opening it together.
 Handle open_file(const std::string& path, Access access);
 Handle open_file(const std::string& path, Access access, const Communicator& comm);
 Handle create_file(const std::string& path);
 
-/// `most_cached`: bytes that the chunks it keeps in memory may take.
+/// Throws like open_file. `most_cached`: bytes that the chunks it keeps in memory may take.
 Handle open_dataset(const Handle& file, const std::string& name, double most_cached = 0x1p28);
 /// A name that may lead nowhere; a name that leads to a dataset.
 bool has_link(const Handle& file, const std::string& name);

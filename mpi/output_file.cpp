@@ -198,8 +198,8 @@ void OutputFile::write(std::size_t dataset, Index head, Range rows, const double
 void OutputFile::check_written() {
   comm_.together([&] {
     open_.clear();
-    const bool flushed = H5Fflush(file_.get(), H5F_SCOPE_GLOBAL) >= 0, closed = file_.close();
-    if (!flushed || !closed) fail(path_, "can't be brought to disk");
+    if (H5Fflush(file_.get(), H5F_SCOPE_GLOBAL) < 0 || !file_.close())
+      throw LostInCollective(path_ + ": can't be brought to disk");
   });
   file_ = h5::open_file(partial_, h5::Access::read, comm_);
   comm_.together([&] {
@@ -220,7 +220,7 @@ void OutputFile::check_written() {
     }
   });
   open_.clear();  // collective: after the ranks agree that all is well
-  file_.close();
+  if (!file_.close()) throw LostInCollective(partial_ + ": can't be closed");
 }
 
 void OutputFile::commit(const std::vector<Attribute>& attributes) {

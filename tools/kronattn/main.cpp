@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <iostream>
 #include <thread>
@@ -105,20 +106,31 @@ void end_all_ranks(const std::string& words, int rank) {
   MPI_Abort(MPI_COMM_WORLD, failed);
 }
 
-int run(const std::vector<std::string>& arguments) {
+int world_rank() {
+  int rank = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  return rank;
+}
+
+int run_on(const Communicator& comm, const std::vector<std::string>& arguments) {
   const Stopwatch since_init;
-  const Communicator comm;
   try {
     return dispatch(comm, since_init, arguments);
   } catch (const AgreedFailure& error) {
     if (comm.root()) complain(error.what());
     if (comm.max(h5::left_open() ? 1 : 0) > 0) MPI_Abort(MPI_COMM_WORLD, error.exit_code());
     return error.exit_code();
+  }
+}
+
+int run(const std::vector<std::string>& arguments) {
+  try {
+    return run_on(Communicator(), arguments);
   } catch (const std::bad_alloc&) {
-    end_all_ranks("out of memory; need more of it, or fewer ranks on a host", comm.rank());
+    end_all_ranks("out of memory; need more of it, or fewer ranks on a host", world_rank());
     return failed;
   } catch (const std::exception& error) {
-    end_all_ranks(error.what(), comm.rank());
+    end_all_ranks(error.what(), world_rank());
     return failed;
   }
 }
@@ -140,6 +152,29 @@ namespace {
 
 }  // namespace
 
+/// A crash, as a damaged file can bring HDF5 to: one line, no core, no rank left behind. Only what may be
+/// done in a signal handler, and MPI_Abort, which may not; if it hangs, the alarm ends this rank.
+void crashed(int signal) {
+  std::signal(signal, SIG_DFL);
+  const auto say = [](const char* words) {
+    for (ssize_t more = static_cast<ssize_t>(std::strlen(words)); more > 0;) {
+      const ssize_t written = write(STDERR_FILENO, words, static_cast<std::size_t>(more));
+      if (written <= 0) return;
+      words += written, more -= written;
+    }
+  };
+  say("kronattn: crashed");
+  if (*kronattn::h5::last_opened() != '\0') {
+    say(" with ");
+    say(kronattn::h5::last_opened());
+    say(" open; a damaged file can do that");
+  }
+  say("\n");
+  alarm(10);
+  MPI_Abort(MPI_COMM_WORLD, kronattn::failed);
+  std::_Exit(kronattn::failed);
+}
+
 /// Pages of a process that no mpirun has started are printed without MPI: a build makes files of them, where
 /// MPI need not run.
 bool answered_alone(const std::vector<std::string>& arguments) {
@@ -159,8 +194,10 @@ int main(int count, char** arguments) {
   if (answered_alone({arguments + 1, arguments + count})) return kronattn::done;
   int provided = 0;
   MPI_Init_thread(&count, &arguments, MPI_THREAD_FUNNELED, &provided);
+  MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   kronattn::h5::silence();
   std::set_terminate(lost);
+  for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) std::signal(signal, crashed);
   std::signal(SIGXFSZ, SIG_IGN);  // a file at its size limit is a failed write like any other
   int code = kronattn::run({arguments + 1, arguments + count});
   if (!std::cout.flush()) {
