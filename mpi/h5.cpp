@@ -32,7 +32,9 @@ void check_readable(const std::string& path) {
   if (S_ISDIR(status.st_mode)) throw std::runtime_error(path + " is a directory; need an HDF5 file");
   // Opening a pipe would wait for somebody to write.
   if (!S_ISREG(status.st_mode)) throw std::runtime_error(path + " is not a regular file; need an HDF5 file");
-  if (access(path.c_str(), R_OK) != 0) throw std::runtime_error(path + ": " + std::strerror(errno));
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) throw std::runtime_error(path + ": " + std::strerror(errno));
+  ::close(descriptor);
   if (H5Fis_hdf5(path.c_str()) <= 0) throw std::runtime_error(path + " is not an HDF5 file, or is cut short");
 }
 
@@ -94,6 +96,11 @@ Handle::~Handle() {
     close();
   else if (open() && is_being_written(id_))
     close_failed = true;  // closing a file of all ranks is collective: not now
+}
+
+void Handle::abandon() {
+  close_failed = close_failed || open();
+  id_ = -1;
 }
 
 bool Handle::close() {

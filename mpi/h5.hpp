@@ -39,6 +39,8 @@ class Handle {
   bool of_all_ranks() const { return of_all_ranks_; }
   /// Closes now and says whether that worked.
   bool close();
+  /// Never closes: closing a file that all ranks write hangs where one of them can't write any more.
+  void abandon();
 
  private:
   hid_t id_ = -1;

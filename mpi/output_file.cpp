@@ -128,6 +128,15 @@ OutputFile::OutputFile(const Communicator& comm, std::string path, std::vector<D
 
 OutputFile::~OutputFile() {
   if (committed_ || AgreedFailure::alone()) return;
+  bool failed = true;
+  try {
+    failed = comm_.max(write_failed_ ? 1 : 0) > 0;
+  } catch (const std::exception&) {
+  }
+  if (failed) {
+    for (h5::Handle& dataset : open_) dataset.abandon();
+    file_.abandon();
+  }
   open_.clear();
   file_.close();
   remove();
@@ -187,8 +196,9 @@ void OutputFile::write(std::size_t dataset, Index head, Range rows, const double
   if (single) rounded.assign(data, data + entries);
   const void* raw = single ? static_cast<const void*>(rounded.data()) : data;
   const std::size_t bytes = entries * (single ? sizeof(float) : sizeof(double));
-  if (!h5::write_rows(open_[dataset], plan.heads, head, rows, single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE,
-                      raw))
+  write_failed_ = !h5::write_rows(open_[dataset], plan.heads, head, rows,
+                                  single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, raw);
+  if (write_failed_)
     fail(path_, "rows " + std::to_string(rows.begin) + " to " + std::to_string(rows.end) + " of " +
                     plan.name + " can't be written");
   written_.push_back({dataset, head, rows, checksum(raw, bytes, 0)});

@@ -40,7 +40,7 @@ class OutputFile {
   /// already.
   OutputFile(const Communicator& comm, std::string path, std::vector<DatasetPlan> datasets, bool overwrite);
 
-  /// Removes what is unfinished.
+  /// Removes what is unfinished. Collective, but for a rank that fails alone.
   ~OutputFile();
 
   /// Writes rows of a dataset, row-major doubles. Each rank for itself; throws std::runtime_error.
@@ -70,7 +70,8 @@ class OutputFile {
   std::string path_, partial_;
   std::vector<DatasetPlan> datasets_;
   bool overwrite_, committed_ = false;
-  bool created_ = false;  // by this rank, and to be removed if it is not finished
+  bool write_failed_ = false;  // on this rank
+  bool created_ = false;       // by this rank, and to be removed if it is not finished
   h5::Handle file_;
   std::vector<h5::Handle> open_;
   std::vector<Written> written_;

@@ -12,8 +12,8 @@
 //                cut     the problem file ($FAULT_PATH/problem.h5) loses its second half before the call
 //
 // Calls of MPI's that fail raise the error handler of their communicator, as MPI's own failures do. HDF5 goes on with
-// collective calls after one of MPI's failed it on one rank, and nothing short of a watchdog ends that, so its calls have
-// names of their own, "HDF5:MPI_Bcast".
+// collective calls after one of MPI's failed it on one rank, as MPI does after a file could not be opened, and nothing
+// short of a watchdog ends that: such calls have names of their own, "HDF5:MPI_Bcast" and "MPI:open".
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -77,6 +77,16 @@ static int fails(const char* name, int writes) {
   return 1;
 }
 
+/// The same for a call that was made from `caller`, in a library whose path holds `part` or elsewhere.
+static int fails_in(const char* library, const char* part, const void* caller, const char* name, int writes) {
+  Dl_info made_by;
+  char full[96];
+  const int inside =
+      dladdr(caller, &made_by) != 0 && made_by.dli_fname != NULL && strstr(made_by.dli_fname, part) != NULL;
+  snprintf(full, sizeof full, "%s%s%s", inside ? library : "", inside ? ":" : "", name);
+  return fails(full, writes);
+}
+
 // ---- the system's calls on files
 
 static int counts_path(const char* path) {
@@ -112,7 +122,7 @@ static int failed(int error) {
     }                                                                                           \
     REAL(int, #name, (const char*, int, ...));                                                  \
     const int writes = (flags & O_CREAT) != 0;                                                  \
-    if (counts_path(path) && fails(#name, writes)) return failed(writes ? ENOSPC : EIO);        \
+    if (counts_path(path) && fails_in("MPI", "mca_", __builtin_return_address(0), #name, writes)) return failed(writes ? ENOSPC : EIO);        \
     return real(path, flags, mode);                                                             \
   }
 OPEN(open)
@@ -192,15 +202,6 @@ SIMPLE(link, (const char* from, const char* to), (const char*, const char*), (fr
 
 // ---- MPI's calls
 
-/// Counts a call of MPI's that was made from `caller`.
-static int mpi_fails(const char* name, const void* caller) {
-  Dl_info made_by;
-  char full[96];
-  const int hdf5 = dladdr(caller, &made_by) != 0 && made_by.dli_fname != NULL && strstr(made_by.dli_fname, "hdf5") != NULL;
-  snprintf(full, sizeof full, "%s%s", hdf5 ? "HDF5:" : "", name);
-  return fails(full, 0);
-}
-
 static int failed_on(MPI_Comm comm) {
   PMPI_Comm_call_errhandler(comm, MPI_ERR_OTHER);
   return MPI_ERR_OTHER;
@@ -208,7 +209,7 @@ static int failed_on(MPI_Comm comm) {
 
 #define COLLECTIVE(name, parameters, values)             \
   int MPI_##name parameters {                            \
-    if (mpi_fails("MPI_" #name, __builtin_return_address(0))) return failed_on(comm); \
+    if (fails_in("HDF5", "hdf5", __builtin_return_address(0), "MPI_" #name, 0)) return failed_on(comm); \
     return PMPI_##name values;                           \
   }
 COLLECTIVE(Allreduce, (const void* from, void* to, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm),

@@ -57,7 +57,7 @@ class Faults(ProgramTest):
                     at, name = line.split()
                     for kind in KINDS:
                         writes = name.startswith(("write", "pwrite", "ftruncate", "fallocate"))
-                        if (kind == "kill" or kind == "once" and not name.startswith("HDF5") or kind == "always" and writes
+                        if (kind == "kill" or kind == "once" and ":" not in name or kind == "always" and writes
                                 or kind == "short" and "pwrite" in name):
                             yield Point(ranks, rank, int(at), name, kind)
 
