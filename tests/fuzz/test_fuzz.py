@@ -1,11 +1,12 @@
 """Damaged files: the reader of problem files on mutants of good ones, a process each.
 
-A mutant may be read or refused in words. It must not end its process by a signal, a hang or an exception of no words.
+A mutant may be read or refused in words. It must not end its process by a signal, a hang or an exception of no words;
+where the crash is one of HDF5's own, which the program turns into one line, a few in a thousand are borne.
 HDF5 is not compiled for coverage, so nothing would guide a coverage-guided fuzzer through a file's structure; mutants are
 made with knowledge of it instead: fields of all widths get small, large and negative numbers, blocks are moved, cut and
 repeated, mostly outside of the entries, in files of every layout and format that HDF5 writes.
 
-    KRONATTN_FUZZ_SECONDS (15)   KRONATTN_FUZZ_SEED (the first mutant; prints what is needed to make a failing one again)
+    KRONATTN_FUZZ_SECONDS (15)    KRONATTN_FUZZ_SEED (1): the first mutant; a failure names the seeds of its mutants
 """
 import collections
 import os
@@ -23,7 +24,9 @@ import numpy as np
 READER = os.environ["KRONATTN_READ_PROBLEMS"]
 SECONDS = float(os.environ.get("KRONATTN_FUZZ_SECONDS", "15"))
 SEED = int(os.environ.get("KRONATTN_FUZZ_SEED", "1"))
-MEANING = {0: "read", 1: "refused", 2: "out of memory", 3: "another exception"}
+MEANING = {0: "read", 1: "refused", 2: "out of memory", 3: "another exception", 4: "HDF5 crashed",
+           66: "found by the address sanitizer"}
+ASAN_OPTIONS = "detect_leaks=0:exitcode=66:handle_segv=0:handle_sigbus=0:handle_sigfpe=0:allocator_may_return_null=1"
 
 
 def good_files(folder):
@@ -122,7 +125,8 @@ class Fuzz(unittest.TestCase):
         files = good_files(folder)
         counts, broken, seed = collections.Counter(), [], SEED
         path = folder / "mutant.h5"
-        with subprocess.Popen([READER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as reader:
+        with subprocess.Popen([READER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+                              env=dict(os.environ, ASAN_OPTIONS=ASAN_OPTIONS)) as reader:
             def read(data):
                 path.write_bytes(data)
                 print(path, file=reader.stdin, flush=True)
@@ -134,7 +138,7 @@ class Fuzz(unittest.TestCase):
             while time.monotonic() < end:
                 outcome = read(Mutations(seed, files).mutant())
                 counts[outcome] += 1
-                if outcome not in (0, 1, 2):
+                if outcome not in (0, 1, 2, 4):
                     broken.append((seed, outcome))
                 seed += 1
             reader.stdin.close()
@@ -142,6 +146,7 @@ class Fuzz(unittest.TestCase):
               ", ".join(f"{count} {MEANING.get(outcome, f'signal {-outcome}')}" for outcome, count in sorted(counts.items())),
               flush=True)
         self.assertEqual(broken, [], "(seed, outcome)")
+        self.assertLessEqual(counts[4], 2 + 0.005 * sum(counts.values()))
         self.assertGreater(counts[0], 0)
         self.assertGreater(counts[1], 0)
 
