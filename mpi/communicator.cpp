@@ -65,6 +65,16 @@ void Communicator::sum(std::span<std::int64_t> values) const {
   bytes_reduced_ += static_cast<std::int64_t>(values.size() * sizeof(std::int64_t));
 }
 
+void Communicator::sum_to_root(std::span<std::int64_t> values) const {
+  for (std::size_t begin = 0; begin < values.size(); begin += static_cast<std::size_t>(largest_count)) {
+    const auto count =
+        static_cast<int>(std::min(values.size() - begin, static_cast<std::size_t>(largest_count)));
+    check(MPI_Reduce(root() ? MPI_IN_PLACE : values.data() + begin, root() ? values.data() + begin : nullptr,
+                     count, MPI_INT64_T, MPI_SUM, 0, comm_),
+          "MPI_Reduce");
+  }
+}
+
 std::int64_t Communicator::sum(std::int64_t value) const {
   allreduce(&value, 1, MPI_INT64_T, MPI_SUM, comm_);
   return value;
