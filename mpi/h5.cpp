@@ -9,6 +9,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "watchdog.hpp"
+
 namespace kronattn::h5 {
 
 namespace {
@@ -184,6 +186,7 @@ Storage storage(const Handle& dataset) {
 }
 
 bool read_rows(const Handle& dataset, bool heads, Index head, Range rows, hid_t type, void* data) {
+  Activity::moved();
   hsize_t entries = 0;
   const Handle in_file = select_rows(dataset, heads, head, rows, entries);
   const Handle in_memory(H5Screate_simple(1, &entries, nullptr), H5Sclose);
@@ -192,6 +195,7 @@ bool read_rows(const Handle& dataset, bool heads, Index head, Range rows, hid_t 
 }
 
 bool write_rows(const Handle& dataset, bool heads, Index head, Range rows, hid_t type, const void* data) {
+  Activity::moved();
   hsize_t entries = 0;
   const Handle in_file = select_rows(dataset, heads, head, rows, entries);
   const Handle in_memory(H5Screate_simple(1, &entries, nullptr), H5Sclose);

@@ -2,8 +2,11 @@
 
 #include "solve.hpp"
 
+#include <unistd.h>
+
 #include <cmath>
 #include <filesystem>
+#include <iostream>
 #include <memory>
 
 #include "checkpointing.hpp"
@@ -14,6 +17,7 @@
 #include "shared_options.hpp"
 #include "stop_requests.hpp"
 #include "text.hpp"
+#include "watchdog.hpp"
 
 namespace kronattn {
 
@@ -51,7 +55,11 @@ CommandLine solve_line() {
        "% of the time, "
        "except with 0: after every step")  //
       ("max-seconds", po::value<double>()->value_name("S"),
-       "stop after so many seconds, above 0, with a checkpoint and exit code 75 (default: never)");
+       "stop after so many seconds, above 0, with a checkpoint and exit code 75 (default: never)")  //
+      ("watchdog", po::value<double>()->default_value(1800, "1800")->value_name("S"),
+       "end the run when nothing has moved on a rank for so many seconds, at least 0, as after a cut link or "
+       "on a file system that "
+       "hangs; 0: never");
   add_wish_options(line);
   add_run_options(line);
   add_log_options(line);
@@ -67,6 +75,14 @@ double read_seconds(const CommandLine& line, const std::string& name, bool may_b
     line.complain("--" + name + " is " + short_number(seconds) + "; need a finite number " +
                   (may_be_zero ? "that is not below 0" : "above 0"));
   return seconds;
+}
+
+/// What a watchdog's thread does when a run is stuck: one line, and all ranks end.
+void end_stuck_run(const std::string& why) {
+  std::cerr << "kronattn: " + why + "; the run ends, --resume goes on from its last checkpoint\n"
+            << std::flush;
+  alarm(10);  // should MPI be stuck, too
+  MPI_Abort(MPI_COMM_WORLD, failed);
 }
 
 /// Collective. Whether the output is the complete result of this problem and these options already.
@@ -111,6 +127,7 @@ ExitCode run_solve(const Session& session, const CommandLine& line) {
   const std::optional<double> scale = read_scale(line);
   if (line.given("output-precision")) line.precision("output-precision");  // before any work
   const double interval = read_seconds(line, "checkpoint-interval", true);
+  const Watchdog watchdog(read_seconds(line, "watchdog", true), comm.rank(), end_stuck_run);
   const double most_seconds = line.given("max-seconds") ? read_seconds(line, "max-seconds", false) : HUGE_VAL;
   RunFacts facts;
   facts.threads = read_threads(line, comm);
