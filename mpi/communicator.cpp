@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "text.hpp"
+#include "watchdog.hpp"
 
 namespace kronattn {
 
@@ -24,6 +25,7 @@ void check(int code, const char* call) {
 
 template <class Number>
 void allreduce(Number* values, Index count, MPI_Datatype type, MPI_Op op, MPI_Comm comm) {
+  const Activity::Waiting waiting;
   for (Index begin = 0; begin < count; begin += reduced_together)
     check(MPI_Allreduce(MPI_IN_PLACE, values + begin,
                         static_cast<int>(std::min(reduced_together, count - begin)), type, op, comm),
@@ -69,6 +71,17 @@ void Communicator::sum(std::span<std::int64_t> values) const {
   bytes_reduced_ += static_cast<std::int64_t>(values.size() * sizeof(std::int64_t));
 }
 
+void Communicator::sum_to_root(std::span<std::int64_t> values) const {
+  const Activity::Waiting waiting;
+  for (std::size_t begin = 0; begin < values.size(); begin += static_cast<std::size_t>(largest_count)) {
+    const auto count =
+        static_cast<int>(std::min(values.size() - begin, static_cast<std::size_t>(largest_count)));
+    check(MPI_Reduce(root() ? MPI_IN_PLACE : values.data() + begin, root() ? values.data() + begin : nullptr,
+                     count, MPI_INT64_T, MPI_SUM, 0, comm_),
+          "MPI_Reduce");
+  }
+}
+
 std::int64_t Communicator::sum(std::int64_t value) const {
   allreduce(&value, 1, MPI_INT64_T, MPI_SUM, comm_);
   return value;
@@ -98,6 +111,7 @@ double Communicator::min(double value) const {
 }
 
 void Communicator::broadcast(double* values, Index count, int from) const {
+  const Activity::Waiting waiting;
   for (Index begin = 0; begin < count; begin += largest_count)
     check(MPI_Bcast(values + begin, static_cast<int>(std::min(largest_count, count - begin)), MPI_DOUBLE,
                     from, comm_),
@@ -105,6 +119,7 @@ void Communicator::broadcast(double* values, Index count, int from) const {
 }
 
 std::string Communicator::broadcast(const std::string& text, int from) const {
+  const Activity::Waiting waiting;
   auto length = static_cast<std::int64_t>(text.size());
   check(MPI_Bcast(&length, 1, MPI_INT64_T, from, comm_), "MPI_Bcast");
   std::string copy = rank_ == from ? text : std::string(static_cast<std::size_t>(length), '\0');
@@ -139,6 +154,7 @@ void Communicator::need_same(double number, const std::string& what) const {
 }
 
 std::vector<std::int64_t> Communicator::gather(std::int64_t value) const {
+  const Activity::Waiting waiting;
   std::vector<std::int64_t> values(static_cast<std::size_t>(size_));
   check(MPI_Allgather(&value, 1, MPI_INT64_T, values.data(), 1, MPI_INT64_T, comm_), "MPI_Allgather");
   return values;
@@ -169,6 +185,7 @@ void Communicator::exchange_rows(const double* sent, const std::vector<Range>& t
   MPI_Datatype row = MPI_DATATYPE_NULL;
   check(MPI_Type_contiguous(static_cast<int>(columns), MPI_DOUBLE, &row), "MPI_Type_contiguous");
   check(MPI_Type_commit(&row), "MPI_Type_commit");
+  const Activity::Waiting waiting;
   check(MPI_Alltoallv(sent, send->counts.data(), send->places.data(), row, received, receive->counts.data(),
                       receive->places.data(), row, comm_),
         "MPI_Alltoallv");

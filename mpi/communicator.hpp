@@ -67,6 +67,8 @@ class Communicator {
   void together(const std::function<void()>& work) const;
 
   void sum(std::span<std::int64_t> values) const;  // elementwise, in place, any length
+  /// The same, on rank 0 alone; others keep what they have.
+  void sum_to_root(std::span<std::int64_t> values) const;
   std::int64_t sum(std::int64_t value) const;
   double add(double value) const;  // in an order of MPI's choosing: for figures that are only reported
   void max(double* values, Index count) const;

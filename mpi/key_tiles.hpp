@@ -1,6 +1,7 @@
 // Key tiles on their way to every rank, in the order of their global numbers.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -11,7 +12,6 @@
 #include "coordinates.hpp"
 #include "exact_attention.hpp"
 #include "problem.hpp"
-#include "progress.hpp"
 
 namespace kronattn {
 
@@ -43,7 +43,7 @@ class KeyTiles {
 };
 
 /// Collective: lets all tuples of key tiles pass by `attention`, which may be without rows on some ranks;
-/// each is a piece of progress.
-void absorb_all(KeyTiles& tiles, Index modes, ExactAttention& attention, Progress& progress);
+/// after each `passed` is called.
+void absorb_all(KeyTiles& tiles, Index modes, ExactAttention& attention, const std::function<void()>& passed);
 
 }  // namespace kronattn

@@ -10,6 +10,7 @@
 #include "problem.hpp"
 #include "progress.hpp"
 #include "rank_memory.hpp"
+#include "run_control.hpp"
 
 namespace kronattn {
 
@@ -19,6 +20,7 @@ struct ProblemMeasurement {
   double promise = 0;          // prod_m max|V_m| over all heads: what epsilon is relative to
   std::uint64_t content = 0;   // checksum of all entries
   std::uint64_t identity = 0;  // of the entries and the shape: the problem's fingerprint
+  ContentSum samples;          // of the rows that were looked at before the passes
 
   /// As it stands in files: 16 hexadecimal digits.
   std::string fingerprint() const;
@@ -38,11 +40,17 @@ struct CoordinateWishes {
 /// As a solve with these wishes has them.
 CoordinateWishes coordinate_wishes(const Wishes& wishes);
 
-/// Collective. Throws AgreedFailure on entries that are not finite, and before any work where `memory` is too
-/// small. Cost: O(d^2) a row; moves O(d + d_v)
-/// numbers a mode, and a sample of some thousand rows.
+/// Collective: a sample of one head, on all ranks.
+HeadSample read_sample(const Communicator& comm, Problem& problem, Index head);
+/// What it holds.
+ContentSum content_of(const HeadSample& sample, Index head);
+
+/// Collective. Throws AgreedFailure on entries that are not finite, StoppedEarly, and before any work where
+/// `memory` is too small. Cost: O(d^2) a row; moves O(d + d_v) numbers a mode, and a sample of some thousand
+/// rows.
 ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, const CoordinateWishes& wishes,
                                    PhaseSeconds& seconds, Progress& progress = Progress::unseen(),
+                                   const RunControl& control = RunControl::none(),
                                    const RankMemory& memory = RankMemory());
 
 }  // namespace kronattn

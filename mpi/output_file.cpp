@@ -7,12 +7,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 
 #include "checksum.hpp"
+#include "run_lock.hpp"
 
 namespace kronattn {
 
@@ -27,20 +26,6 @@ std::string folder_of(const std::string& path) {
 
 [[noreturn]] void fail(const std::string& path, const std::string& what) {
   throw std::runtime_error(path + ": " + what);
-}
-
-/// Names this run, and no other: its job and restart under SLURM, host, process and time.
-std::string run_name() {
-  std::string name;
-  if (const char* job = std::getenv("SLURM_JOB_ID")) {
-    const char* restart = std::getenv("SLURM_RESTART_COUNT");
-    name = std::string(job) + "." + (restart != nullptr ? restart : "0") + ".";
-  }
-  char host[256] = "host";
-  gethostname(host, sizeof host - 1);
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return name + host + "." + std::to_string(getpid()) + "." +
-         std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
 }
 
 /// Whether two names mean one file, which need not exist.
@@ -67,6 +52,10 @@ void sync(const std::string& path) {
 }
 
 }  // namespace
+
+void sync_folder_of(const std::string& path) {
+  sync(folder_of(path));
+}
 
 void check_output(const Communicator& comm, const std::string& path, bool overwrite,
                   const std::vector<std::string>& inputs) {
@@ -109,9 +98,9 @@ void write_text(const Communicator& comm, const std::string& path, const std::st
 }
 
 OutputFile::OutputFile(const Communicator& comm, std::string path, std::vector<DatasetPlan> datasets,
-                       bool overwrite)
+                       bool overwrite, const std::string& run)
     : comm_(comm), path_(std::move(path)), datasets_(std::move(datasets)), overwrite_(overwrite) {
-  partial_ = path_ + ".partial." + comm.broadcast(comm.root() ? run_name() : "", 0);
+  partial_ = path_ + ".partial." + (run.empty() ? comm.broadcast(comm.root() ? run_name() : "", 0) : run);
   try {
     comm.together([&] {
       if (comm.root()) create();
@@ -205,6 +194,12 @@ void OutputFile::write(std::size_t dataset, Index head, Range rows, const double
   bytes_written_ += static_cast<std::int64_t>(bytes);
 }
 
+void OutputFile::flush() {
+  comm_.together([&] {
+    if (H5Fflush(file_.get(), H5F_SCOPE_GLOBAL) < 0) fail(path_, "can't be brought to disk");
+  });
+}
+
 void OutputFile::check_written() {
   comm_.together([&] {
     open_.clear();
@@ -254,7 +249,7 @@ void OutputFile::commit(const std::vector<Attribute>& attributes) {
                         "); the complete file is " + partial_);
     }
     if (!overwrite_) unlink(partial_.c_str());
-    sync(folder_of(path_));
+    sync_folder_of(path_);
   });
   committed_ = true;
 }

@@ -109,7 +109,8 @@ Json solve_report(const Communicator& comm, const Problem& problem, const Proble
                       facts.total_seconds,
                       peak_rss_bytes(),
                       static_cast<double>(problem.bytes_read()),
-                      static_cast<double>(comm.bytes_reduced())};
+                      static_cast<double>(comm.bytes_reduced()),
+                      facts.checkpoint_seconds};
   comm.max(slowest, std::size(slowest));
   const std::int64_t bytes_read = comm.sum(problem.bytes_read()),
                      bytes_written = comm.sum(facts.bytes_written);
@@ -154,7 +155,9 @@ Json solve_report(const Communicator& comm, const Problem& problem, const Proble
                    {"bytes_read_largest_rank", static_cast<std::int64_t>(slowest[8])},
                    {"bytes_written", bytes_written},
                    {"bytes_reduced", static_cast<std::int64_t>(slowest[9])},
-                   {"resumed", false}};
+                   {"resumed", facts.resumed},
+                   {"checkpoints", facts.checkpoints},
+                   {"checkpoint_seconds", slowest[10]}};
   return report;
 }
 

@@ -11,12 +11,14 @@
 #include <cstring>
 #include <exception>
 #include <iostream>
+#include <optional>
 #include <thread>
 
 #include "command.hpp"
 #include "h5.hpp"
 #include "pages.hpp"
 #include "shared_options.hpp"
+#include "stop_requests.hpp"
 #include "version.hpp"
 
 namespace kronattn {
@@ -192,6 +194,9 @@ bool answered_alone(const std::vector<std::string>& arguments) {
 
 int main(int count, char** arguments) {
   if (answered_alone({arguments + 1, arguments + count})) return kronattn::done;
+  // A run that can be stopped, and only that, is from its first moment on.
+  std::optional<kronattn::StopSignals> signals;
+  if (count > 1 && std::string(arguments[1]) == "solve") signals.emplace();
   int provided = 0;
   MPI_Init_thread(&count, &arguments, MPI_THREAD_FUNNELED, &provided);
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);

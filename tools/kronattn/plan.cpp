@@ -159,8 +159,8 @@ ExitCode run_plan(const Session& session, const CommandLine& line) {
   if (from_file) {
     ProblemFile problem(comm, line.file("problem"), scale, allowed);
     PhaseSeconds seconds;
-    measurement =
-        measure_problem(comm, problem, coordinate_wishes(wishes), seconds, session.progress, allowed);
+    measurement = measure_problem(comm, problem, coordinate_wishes(wishes), seconds, session.progress,
+                                  RunControl::none(), allowed);
     shape = problem.shape();
     precision = problem.precision();
   } else {

@@ -75,8 +75,8 @@ ExitCode run_verify(const Session& session, const CommandLine& line) {
   ProblemFile problem(comm, problem_path, scale, memory);
   const ResultFile result(comm, result_path, problem.description());
   PhaseSeconds seconds;
-  const ProblemMeasurement measurement =
-      measure_problem(comm, problem, CoordinateWishes(), seconds, session.progress, memory);
+  const ProblemMeasurement measurement = measure_problem(comm, problem, CoordinateWishes(), seconds,
+                                                         session.progress, RunControl::none(), memory);
   if (measurement.fingerprint() != result.fingerprint())
     throw AgreedFailure(result_path + " is the result of another problem than " + problem_path);
 
