@@ -196,7 +196,8 @@ void OutputFile::write(std::size_t dataset, Index head, Range rows, const double
 
 void OutputFile::flush() {
   comm_.together([&] {
-    if (H5Fflush(file_.get(), H5F_SCOPE_GLOBAL) < 0) fail(path_, "can't be brought to disk");
+    if (H5Fflush(file_.get(), H5F_SCOPE_GLOBAL) < 0)
+      throw LostInCollective(path_ + ": can't be brought to disk");
   });
 }
 
