@@ -141,6 +141,7 @@ namespace {
 
 struct Chunks {
   double one = 0, row = 0;  // bytes of a chunk, and of all that hold a row; 0 where there are none
+  bool filtered = false;    // a chunk can only be read as a whole
 };
 
 Chunks chunks(const Handle& dataset) {
@@ -149,7 +150,8 @@ Chunks chunks(const Handle& dataset) {
   const DatasetInfo info = dataset_info(dataset);
   hsize_t chunk[H5S_MAX_RANK] = {};
   const int dimensions = H5Pget_chunk(created.get(), H5S_MAX_RANK, chunk);
-  Chunks bytes{static_cast<double>(info.bytes), static_cast<double>(info.bytes)};
+  Chunks bytes{static_cast<double>(info.bytes), static_cast<double>(info.bytes),
+               H5Pget_nfilters(created.get()) > 0};
   for (int i = 0; i < dimensions; ++i) {
     const auto length = static_cast<double>(chunk[i]);
     bytes.one *= length;
@@ -168,7 +170,8 @@ Handle open_dataset(const Handle& file, const std::string& name, double most_cac
   if (of_dataset.one == 0) return dataset;
   // Rows are read a few at a time: the chunks they lie in must stay in memory, or each read inflates them all
   // again.
-  const double bytes = std::min(std::clamp(2 * of_dataset.row, 0x1p20, 0x1p28), std::max(most_cached, 0.0));
+  const double least = of_dataset.filtered ? std::min(of_dataset.row, 0x1p28) : 0;
+  const double bytes = std::min(std::clamp(2 * of_dataset.row, 0x1p20, 0x1p28), std::max(most_cached, least));
   const Handle access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
   H5Pset_chunk_cache(access.get(), 12421, static_cast<std::size_t>(bytes), 1.0);
   dataset.close();
@@ -178,12 +181,11 @@ Handle open_dataset(const Handle& file, const std::string& name, double most_cac
 double buffer_bytes(const Handle& dataset) {
   const Chunks of_dataset = chunks(dataset);
   if (of_dataset.one == 0) return 0;
-  const Handle created(H5Dget_create_plist(dataset.get()), H5Pclose),
-      access(H5Dget_access_plist(dataset.get()), H5Pclose);
+  const Handle access(H5Dget_access_plist(dataset.get()), H5Pclose);
   std::size_t slots = 0, cached = 0;
   double preemption = 0;
   H5Pget_chunk_cache(access.get(), &slots, &cached, &preemption);
-  const double in_filters = H5Pget_nfilters(created.get()) > 0 ? 3 * of_dataset.one : 0;
+  const double in_filters = of_dataset.filtered ? 3 * of_dataset.one : 0;
   return static_cast<double>(cached) + static_cast<double>(slots * sizeof(void*)) + in_filters;
 }
 

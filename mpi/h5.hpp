@@ -56,7 +56,8 @@ Handle open_file(const std::string& path, Access access);
 Handle open_file(const std::string& path, Access access, const Communicator& comm);
 Handle create_file(const std::string& path);
 
-/// Throws like open_file. `most_cached`: bytes that the chunks it keeps in memory may take.
+/// Throws like open_file. `most_cached`: bytes that the chunks it keeps in memory may take,
+/// beyond those that hold a row and have to be inflated.
 Handle open_dataset(const Handle& file, const std::string& name, double most_cached = 0x1p28);
 /// A name that may lead nowhere; a name that leads to a dataset.
 bool has_link(const Handle& file, const std::string& name);
