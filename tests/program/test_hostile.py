@@ -77,10 +77,8 @@ def tree(file, path):
 
 def without_names(path):
     """A file that leads HDF5 1.10 to a null pointer: its group has no heap of names."""
-    data = bytearray(write_datasets(path, ORDER_3).read_bytes())
-    place = data.index(data.index(b"HEAP").to_bytes(8, "little"))
-    data[place:place + 8] = b"\xff" * 8
-    path.write_bytes(data)
+    data = write_datasets(path, ORDER_3).read_bytes()
+    path.write_bytes(data.replace(data.index(b"HEAP").to_bytes(8, "little"), b"\xff" * 8))
 
 
 HOSTILE_FILES = (
