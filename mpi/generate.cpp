@@ -11,8 +11,8 @@ namespace kronattn {
 
 namespace {
 
-/// Rows that are generated and written together.
-constexpr Index rows_per_write = 16 * random_block_rows;
+/// Blocks of rows that are generated and written together, at most.
+constexpr Index most_blocks_per_write = 16;
 
 /// What a planted file says beside the problem: a column of the queries.
 struct Answer {
@@ -92,7 +92,7 @@ std::string GeneratedProblem::entry_name(Part part, Index, Index row, Index colu
 }
 
 void generate(const Communicator& comm, const Instance& instance, const std::string& path, bool overwrite,
-              Progress& progress) {
+              Progress& progress, const RankMemory& memory) {
   GeneratedProblem problem(instance);
   std::vector<Part> parts = {{Part::queries}};
   for (Index m = 0; m < instance.shape.modes(); ++m) {
@@ -107,6 +107,13 @@ void generate(const Communicator& comm, const Instance& instance, const std::str
   }
   const std::vector<Answer> columns = instance.planted ? answers(*instance.planted) : std::vector<Answer>();
   for (const Answer& answer : columns) datasets.push_back({answer.name, {instance.shape.queries}});
+  // A block as it is drawn, cut out, rounded and written.
+  const double block = 8.0 * sizeof(double) * random_block_rows *
+                       static_cast<double>(std::max(instance.shape.width, instance.shape.value_width));
+  memory.need(comm, path + ": generating the problem", block);
+  const Index rows_per_write =
+      random_block_rows * static_cast<Index>(std::clamp(memory.left(comm, 0) / block, 1.0,
+                                                        static_cast<double>(most_blocks_per_write)));
   OutputFile file(comm, path, datasets, overwrite);
   const auto my_rows = [&](Part part) {
     return share_of_rows(problem.rows(part), random_block_rows, comm.size(), comm.rank());

@@ -10,6 +10,7 @@
 #include "problem.hpp"
 #include "progress.hpp"
 #include "random_rows.hpp"
+#include "rank_memory.hpp"
 #include "types.hpp"
 
 namespace kronattn {
@@ -45,10 +46,11 @@ class GeneratedProblem : public Problem {
   Instance instance_;
 };
 
-/// Collective. Writes an instance as a problem file: the same datasets at any number of ranks. A planted one
+/// Collective. Writes an instance as a problem file: the same datasets at any number of ranks
+/// and in any memory. A planted one
 /// has, beside the problem, a dataset `truth` (n), its tokens if there are any, and attributes for its
 /// parameters.
 void generate(const Communicator& comm, const Instance& instance, const std::string& path, bool overwrite,
-              Progress& progress = Progress::unseen());
+              Progress& progress = Progress::unseen(), const RankMemory& memory = RankMemory());
 
 }  // namespace kronattn

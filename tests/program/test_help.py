@@ -17,7 +17,8 @@ COMMANDS = ("generate", "plan", "solve", "verify", "info")
 OPTIONS = {
     "generate": "instance modulus relation order rows width output key-rows value-width heads bound distribution values seed precision overwrite",
     "plan": "epsilon method degree scale report order rows width bound",
-    "solve": "output epsilon method degree scale precision output-precision threads overwrite report quiet",
+    "solve": "output epsilon method degree scale precision output-precision threads overwrite report quiet "
+             "resume checkpoint-interval max-seconds watchdog",
     "verify": "rows report threads quiet",
     "info": "report",
 }
@@ -63,12 +64,12 @@ class HelpTest(ProgramTest):
     def test_the_overview_names_every_command_and_exit_code(self):
         for command in COMMANDS:
             self.assertRegex(self.overview, rf"(?m)^  {command} +\w+")
-        self.assertEqual(re.findall(r"(?m)^  (\d+) ", sections(self.overview)["Exit codes"]), ["0", "1", "2", "3"])
+        self.assertEqual(re.findall(r"(?m)^  (\d+) ", sections(self.overview)["Exit codes"]), ["0", "1", "2", "3", "75"])
 
     def test_exit_codes_are_those_of_the_command(self):
         for command, page in self.pages.items():
             codes = re.findall(r"(?m)^  (\d+) ", sections(page)["Exit codes"])
-            self.assertEqual(codes, ["0", "1", "2"] + ["3"] * (command == "verify"), command)
+            self.assertEqual(codes, ["0", "1", "2"] + ["3"] * (command == "verify") + ["75"] * (command == "solve"), command)
 
     def test_examples_use_the_command_and_its_options(self):
         for command, page in self.pages.items():

@@ -31,6 +31,7 @@ CommandLine generate_line() {
   add_instance_options(line);
   line.add()("precision", po::value<std::string>()->default_value("double")->value_name("double|single"),
              "of the entries in the file: float64 or float32");
+  add_memory_option(line);
   add_log_options(line);
   return line;
 }
@@ -45,7 +46,8 @@ ExitCode run_generate(const Session& session, const CommandLine& line) {
   if (instance.precision == Precision::single_precision && instance.bound > FLT_MAX)
     line.complain("--bound is larger than single precision holds; need --precision double");
   check_output(session.comm, line.text("output"), line.flag("overwrite"), {});
-  generate(session.comm, instance, line.text("output"), line.flag("overwrite"), session.progress);
+  generate(session.comm, instance, line.text("output"), line.flag("overwrite"), session.progress,
+           read_memory(line, session.comm));
   return done;
 }
 

@@ -130,6 +130,7 @@ CommandLine plan_line() {
   line.add()("table", boost::program_options::bool_switch(),
              "also say what a digit costs: the plan for epsilon = 1e-2 ... 1e-12");
   add_run_options(line);
+  add_memory_option(line);
   add_log_options(line);
   return line;
 }
@@ -141,6 +142,7 @@ ExitCode run_plan(const Session& session, const CommandLine& line) {
   if (with_table && wishes.degree) line.complain("--table goes through epsilons; need it without --degree");
   const std::optional<double> scale = read_scale(line);
   const int threads = comm.size() * read_threads(line, comm);
+  const RankMemory allowed = read_memory(line, comm);
   const bool from_file = line.given("problem");
   if (from_file)
     for (const char* name : {"instance", "modulus", "relation", "order", "rows", "width", "key-rows",
@@ -156,9 +158,10 @@ ExitCode run_plan(const Session& session, const CommandLine& line) {
   Precision precision = Precision::double_precision;
   ProblemMeasurement measurement;
   if (from_file) {
-    ProblemFile problem(comm, line.file("problem"), scale);
+    ProblemFile problem(comm, line.file("problem"), scale, allowed);
     PhaseSeconds seconds;
-    measurement = measure_problem(comm, problem, coordinate_wishes(wishes), seconds, session.progress);
+    measurement = measure_problem(comm, problem, coordinate_wishes(wishes), seconds, session.progress,
+                                  RunControl::none(), allowed);
     shape = problem.shape();
     precision = problem.precision();
   } else {
@@ -171,6 +174,10 @@ ExitCode run_plan(const Session& session, const CommandLine& line) {
   wishes.output_precision = read_output_precision(line, precision);
   const std::vector<PlannedHead> heads =
       plan_heads(measurement, shape, wishes, from_file ? line.file("problem") : "plan");
+
+  // A synthetic problem may be meant for another machine.
+  if (shape.queries > 0 && (from_file || line.given("memory-per-rank")))
+    need_memory_for(comm, heads, measurement, shape, from_file ? line.file("problem") : "plan", allowed);
 
   const Rates rates = machine_rates(comm, true);
   double memory = 0, rank = 0;

@@ -265,6 +265,25 @@ int read_threads(const CommandLine& line, const Communicator& comm) {
   return threads;
 }
 
+void add_memory_option(CommandLine& line) {
+  line.add()(
+      "memory-per-rank", po::value<std::string>()->value_name("SIZE"),
+      "memory that each rank may take, all in all, as 500M or 1.5G (K, M, G, T: powers of 1024; KB, MB, "
+      "...: of 1000); blocks of rows are cut to fit, no result depends on it; what can't fit ends the "
+      "run before the work (default: the share of a rank in nine tenths of what its host or control "
+      "group has)");
+}
+
+RankMemory read_memory(const CommandLine& line, const Communicator& comm) {
+  const std::string option = "memory-per-rank";
+  if (!line.given(option)) return RankMemory::of_machine(comm);
+  try {
+    return {parse_bytes(line.text(option)), "--" + option};
+  } catch (const std::invalid_argument&) {
+    line.complain("--" + option + " is " + line.text(option) + "; need a size above 0, as 500M or 1.5G");
+  }
+}
+
 void add_log_options(CommandLine& line) {
   line.add()(
       "log-level", po::value<std::string>()->default_value("info")->value_name("quiet|warning|info|debug"),
