@@ -6,26 +6,29 @@
 #include <optional>
 
 #include "text.hpp"
+#include "watchdog.hpp"
 
 namespace kronattn {
 
 namespace {
 
-constexpr Index largest_count = Index{1} << 28;  // counts are int in MPI 3.1
+constexpr Index largest_count = Index{1} << 28;     // counts are int in MPI 3.1
+constexpr Index reduced_together = Index{1} << 20;  // MPI holds as many in a buffer of its own
 
 void check(int code, const char* call) {
   if (code == MPI_SUCCESS) return;
   char text[MPI_MAX_ERROR_STRING];
   int length = 0;
   MPI_Error_string(code, text, &length);
-  throw std::runtime_error(std::string(call) + ": " + std::string(text, static_cast<std::size_t>(length)));
+  throw LostInCollective(std::string(call) + ": " + std::string(text, static_cast<std::size_t>(length)));
 }
 
 template <class Number>
 void allreduce(Number* values, Index count, MPI_Datatype type, MPI_Op op, MPI_Comm comm) {
-  for (Index begin = 0; begin < count; begin += largest_count)
+  const Activity::Waiting waiting;
+  for (Index begin = 0; begin < count; begin += reduced_together)
     check(MPI_Allreduce(MPI_IN_PLACE, values + begin,
-                        static_cast<int>(std::min(largest_count, count - begin)), type, op, comm),
+                        static_cast<int>(std::min(reduced_together, count - begin)), type, op, comm),
           "MPI_Allreduce");
 }
 
@@ -41,6 +44,7 @@ Communicator::Communicator(MPI_Comm parent) {
 }
 
 Communicator::~Communicator() {
+  if (AgreedFailure::alone()) return;  // freeing is collective
   int finalized = 0;
   MPI_Finalized(&finalized);
   if (finalized == 0) MPI_Comm_free(&comm_);
@@ -51,6 +55,8 @@ void Communicator::together(const std::function<void()>& work) const {
   bool failed = false;
   try {
     work();
+  } catch (const LostInCollective&) {
+    throw;
   } catch (const std::bad_alloc&) {
     failed = true, words = "out of memory";
   } catch (const std::exception& error) {
@@ -63,6 +69,17 @@ void Communicator::together(const std::function<void()>& work) const {
 void Communicator::sum(std::span<std::int64_t> values) const {
   allreduce(values.data(), static_cast<Index>(values.size()), MPI_INT64_T, MPI_SUM, comm_);
   bytes_reduced_ += static_cast<std::int64_t>(values.size() * sizeof(std::int64_t));
+}
+
+void Communicator::sum_to_root(std::span<std::int64_t> values) const {
+  const Activity::Waiting waiting;
+  for (std::size_t begin = 0; begin < values.size(); begin += static_cast<std::size_t>(largest_count)) {
+    const auto count =
+        static_cast<int>(std::min(values.size() - begin, static_cast<std::size_t>(largest_count)));
+    check(MPI_Reduce(root() ? MPI_IN_PLACE : values.data() + begin, root() ? values.data() + begin : nullptr,
+                     count, MPI_INT64_T, MPI_SUM, 0, comm_),
+          "MPI_Reduce");
+  }
 }
 
 std::int64_t Communicator::sum(std::int64_t value) const {
@@ -94,6 +111,7 @@ double Communicator::min(double value) const {
 }
 
 void Communicator::broadcast(double* values, Index count, int from) const {
+  const Activity::Waiting waiting;
   for (Index begin = 0; begin < count; begin += largest_count)
     check(MPI_Bcast(values + begin, static_cast<int>(std::min(largest_count, count - begin)), MPI_DOUBLE,
                     from, comm_),
@@ -101,6 +119,7 @@ void Communicator::broadcast(double* values, Index count, int from) const {
 }
 
 std::string Communicator::broadcast(const std::string& text, int from) const {
+  const Activity::Waiting waiting;
   auto length = static_cast<std::int64_t>(text.size());
   check(MPI_Bcast(&length, 1, MPI_INT64_T, from, comm_), "MPI_Bcast");
   std::string copy = rank_ == from ? text : std::string(static_cast<std::size_t>(length), '\0');
@@ -135,6 +154,7 @@ void Communicator::need_same(double number, const std::string& what) const {
 }
 
 std::vector<std::int64_t> Communicator::gather(std::int64_t value) const {
+  const Activity::Waiting waiting;
   std::vector<std::int64_t> values(static_cast<std::size_t>(size_));
   check(MPI_Allgather(&value, 1, MPI_INT64_T, values.data(), 1, MPI_INT64_T, comm_), "MPI_Allgather");
   return values;
@@ -165,6 +185,7 @@ void Communicator::exchange_rows(const double* sent, const std::vector<Range>& t
   MPI_Datatype row = MPI_DATATYPE_NULL;
   check(MPI_Type_contiguous(static_cast<int>(columns), MPI_DOUBLE, &row), "MPI_Type_contiguous");
   check(MPI_Type_commit(&row), "MPI_Type_commit");
+  const Activity::Waiting waiting;
   check(MPI_Alltoallv(sent, send->counts.data(), send->places.data(), row, received, receive->counts.data(),
                       receive->places.data(), row, comm_),
         "MPI_Alltoallv");

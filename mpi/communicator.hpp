@@ -41,6 +41,13 @@ class AgreedFailure : public std::runtime_error {
   int exit_code_;
 };
 
+/// A failure inside a collective call: the other ranks may still be in it, and can't be told. It passes
+/// through Communicator::together, and the run ends in MPI_Abort.
+class LostInCollective : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 class Communicator {
  public:
   /// A duplicate of MPI_COMM_WORLD, so that messages of a library's user never mix with ours.
@@ -60,6 +67,8 @@ class Communicator {
   void together(const std::function<void()>& work) const;
 
   void sum(std::span<std::int64_t> values) const;  // elementwise, in place, any length
+  /// The same, on rank 0 alone; others keep what they have.
+  void sum_to_root(std::span<std::int64_t> values) const;
   std::int64_t sum(std::int64_t value) const;
   double add(double value) const;  // in an order of MPI's choosing: for figures that are only reported
   void max(double* values, Index count) const;

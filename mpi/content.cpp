@@ -1,6 +1,7 @@
 #include "content.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "checksum.hpp"
 #include "tiles.hpp"
@@ -26,9 +27,22 @@ void ContentSum::add(Part part, Index head, Range rows, const Matrix& data) {
     const std::uint64_t sum = checksum(data.row(begin).data(),
                                        static_cast<std::size_t>((end - begin) * data.cols()) * sizeof(double),
                                        checksum(place, sizeof place, 0));
-    halves_[0] += static_cast<std::int64_t>(sum >> 32);
-    halves_[1] += static_cast<std::int64_t>(sum & 0xffffffff);
+    add(sum);
   }
+}
+
+ContentSum::ContentSum(const std::vector<std::int64_t>& halves) : halves_(halves) {
+  if (halves.size() != 2) throw std::runtime_error("a checksum of content has two halves");
+}
+
+void ContentSum::add(std::uint64_t checksum) {
+  halves_[0] += static_cast<std::int64_t>(checksum >> 32);
+  halves_[1] += static_cast<std::int64_t>(checksum & 0xffffffff);
+}
+
+void ContentSum::merge(const ContentSum& other) {
+  halves_[0] += other.halves_[0];
+  halves_[1] += other.halves_[1];
 }
 
 std::uint64_t ContentSum::over_ranks(const Communicator& comm) const {

@@ -1,5 +1,4 @@
-// Checksums of a problem's content, gathered as rows are read: what a result, and later a checkpoint, belongs
-// to.
+// Checksums of a problem's content, gathered as rows are read: what a result and a checkpoint belong to.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +13,21 @@ namespace kronattn {
 /// who read what nor in which order. Rows of a part are cut into pieces by global row number.
 class ContentSum {
  public:
+  ContentSum() = default;
+  /// What halves() gave.
+  explicit ContentSum(const std::vector<std::int64_t>& halves);
+
   /// Adds rows that start at a piece's first row, as every tile of every method does.
   void add(Part part, Index head, Range rows, const Matrix& data);
+
+  /// Adds what another one has seen.
+  void merge(const ContentSum& other);
+  /// Takes in rows of a result: `checksum` stands for them and their place.
+  void add(std::uint64_t checksum);
+
+  /// Two integers: sums of equal content have the same, and those of parts add up.
+  const std::vector<std::int64_t>& halves() const { return halves_; }
+  bool operator==(const ContentSum&) const = default;
 
   /// Collective: the sum over all ranks.
   std::uint64_t over_ranks(const Communicator& comm) const;

@@ -1,6 +1,7 @@
 #include "generate.hpp"
 
 #include <cmath>
+#include <functional>
 
 #include "output_file.hpp"
 #include "tiles.hpp"
@@ -10,8 +11,36 @@ namespace kronattn {
 
 namespace {
 
-/// Rows that are generated and written together.
-constexpr Index rows_per_write = 16 * random_block_rows;
+/// Blocks of rows that are generated and written together, at most.
+constexpr Index most_blocks_per_write = 16;
+
+/// What a planted file says beside the problem: a column of the queries.
+struct Answer {
+  std::string name;
+  std::function<Vector(Range)> column;
+};
+
+std::vector<Answer> answers(const PlantedInstance& planted) {
+  std::vector<Answer> columns = {{"truth", [&](Range rows) { return planted.truth(rows); }}};
+  const std::string tokens = planted.tokens({0, 0}).first;
+  if (!tokens.empty()) columns.push_back({tokens, [&](Range rows) { return planted.tokens(rows).second; }});
+  return columns;
+}
+
+std::vector<Attribute> attributes(const Instance& instance) {
+  std::vector<Attribute> all = {{"kronattn_version", std::string(version)}};
+  if (!instance.planted) return all;
+  const PlantedInstance& planted = *instance.planted;
+  all.emplace_back("instance", planted.name());
+  all.emplace_back("order", static_cast<double>(instance.shape.order()));
+  all.emplace_back("seed", static_cast<double>(instance.seed));
+  all.emplace_back("bound", planted.bound());
+  all.emplace_back("yes_at_least", planted.yes_at_least());
+  all.emplace_back("no_at_most", planted.no_at_most());
+  all.emplace_back("decide_above", planted.decide_above());
+  for (const auto& [name, number] : planted.parameters()) all.emplace_back(name, number);
+  return all;
+}
 
 }  // namespace
 
@@ -42,6 +71,12 @@ Matrix GeneratedProblem::block(Part part, Index head, Index number) const {
 }
 
 Matrix GeneratedProblem::read(Part part, Index head, Range rows) {
+  if (instance_.planted) {
+    const PlantedInstance& planted = *instance_.planted;
+    return part.kind == Part::queries ? planted.queries(rows)
+           : part.kind == Part::keys  ? planted.keys(part.mode, rows)
+                                      : planted.values(part.mode, rows);
+  }
   Matrix data(rows.size(), columns(part));
   for (Index number = rows.begin / random_block_rows; number * random_block_rows < rows.end; ++number) {
     const Range whole = tile_range(number, Problem::rows(part), random_block_rows);
@@ -57,7 +92,7 @@ std::string GeneratedProblem::entry_name(Part part, Index, Index row, Index colu
 }
 
 void generate(const Communicator& comm, const Instance& instance, const std::string& path, bool overwrite,
-              Progress& progress) {
+              Progress& progress, const RankMemory& memory) {
   GeneratedProblem problem(instance);
   std::vector<Part> parts = {{Part::queries}};
   for (Index m = 0; m < instance.shape.modes(); ++m) {
@@ -70,6 +105,15 @@ void generate(const Communicator& comm, const Instance& instance, const std::str
     if (instance.has_heads) shape.insert(shape.begin(), instance.shape.heads);
     datasets.push_back({part_name(part), shape, instance.precision, instance.has_heads});
   }
+  const std::vector<Answer> columns = instance.planted ? answers(*instance.planted) : std::vector<Answer>();
+  for (const Answer& answer : columns) datasets.push_back({answer.name, {instance.shape.queries}});
+  // A block as it is drawn, cut out, rounded and written.
+  const double block = 8.0 * sizeof(double) * random_block_rows *
+                       static_cast<double>(std::max(instance.shape.width, instance.shape.value_width));
+  memory.need(comm, path + ": generating the problem", block);
+  const Index rows_per_write =
+      random_block_rows * static_cast<Index>(std::clamp(memory.left(comm, 0) / block, 1.0,
+                                                        static_cast<double>(most_blocks_per_write)));
   OutputFile file(comm, path, datasets, overwrite);
   const auto my_rows = [&](Part part) {
     return share_of_rows(problem.rows(part), random_block_rows, comm.size(), comm.rank());
@@ -87,10 +131,15 @@ void generate(const Communicator& comm, const Instance& instance, const std::str
           progress.advance(rows.size());
         }
       }
+    for (std::size_t answer = 0; answer < columns.size(); ++answer) {
+      const Range mine = my_rows({Part::queries});
+      const Vector column = columns[answer].column(mine);
+      file.write(parts.size() + answer, 0, mine, column.data());
+    }
   });
   progress.begin("check what is written", 0);
   file.check_written();
-  file.commit({{"kronattn_version", std::string(version)}});
+  file.commit(attributes(instance));
 }
 
 }  // namespace kronattn

@@ -1,14 +1,16 @@
 // Writes synthetic problems, each rank its own rows.
 #pragma once
 
-#include <optional>
+#include <memory>
 #include <string>
 
 #include "certificate.hpp"
 #include "communicator.hpp"
+#include "planted_instance.hpp"
 #include "problem.hpp"
 #include "progress.hpp"
 #include "random_rows.hpp"
+#include "rank_memory.hpp"
 #include "types.hpp"
 
 namespace kronattn {
@@ -21,6 +23,9 @@ struct Instance {
   bool signal_values = true;  // V_m[j, c] = K_m[j, c mod d] / bound, else uniform in [-1, 1]
   std::uint64_t seed = 0;
   Precision precision = Precision::double_precision;
+  /// Rows come from here, where it is; then only `shape` counts, which may be shorter, and a file has the
+  /// answers, too. In double precision.
+  std::shared_ptr<const PlantedInstance> planted = nullptr;
 };
 
 /// The rows of an instance, made when they are asked for.
@@ -41,8 +46,11 @@ class GeneratedProblem : public Problem {
   Instance instance_;
 };
 
-/// Collective. Writes an instance as a problem file: the same datasets at any number of ranks.
+/// Collective. Writes an instance as a problem file: the same datasets at any number of ranks
+/// and in any memory. A planted one
+/// has, beside the problem, a dataset `truth` (n), its tokens if there are any, and attributes for its
+/// parameters.
 void generate(const Communicator& comm, const Instance& instance, const std::string& path, bool overwrite,
-              Progress& progress = Progress::unseen());
+              Progress& progress = Progress::unseen(), const RankMemory& memory = RankMemory());
 
 }  // namespace kronattn

@@ -1,29 +1,42 @@
 #include "h5.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <stdexcept>
 #include <utility>
+
+#include "watchdog.hpp"
 
 namespace kronattn::h5 {
 
 namespace {
 
-Handle checked(hid_t id, herr_t (*close)(hid_t), const std::string& what) {
+Handle checked(hid_t id, herr_t (*close)(hid_t), const std::string& what, bool of_all_ranks = false) {
+  if (id < 0 && of_all_ranks) throw LostInCollective(what);
   if (id < 0) throw std::runtime_error(what);
-  return {id, close};
+  return {id, close, of_all_ranks};
 }
+
+char last_path[256] = "";
 
 /// Says what is wrong with a path before HDF5 is asked to open it.
 void check_readable(const std::string& path) {
+  path.copy(last_path, sizeof last_path - 1);
+  last_path[std::min(path.size(), sizeof last_path - 1)] = '\0';
   struct stat status {};
   if (stat(path.c_str(), &status) != 0) throw std::runtime_error(path + ": " + std::strerror(errno));
   if (S_ISDIR(status.st_mode)) throw std::runtime_error(path + " is a directory; need an HDF5 file");
-  if (access(path.c_str(), R_OK) != 0) throw std::runtime_error(path + ": " + std::strerror(errno));
+  // Opening a pipe would wait for somebody to write.
+  if (!S_ISREG(status.st_mode)) throw std::runtime_error(path + " is not a regular file; need an HDF5 file");
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) throw std::runtime_error(path + ": " + std::strerror(errno));
+  ::close(descriptor);
   if (H5Fis_hdf5(path.c_str()) <= 0) throw std::runtime_error(path + " is not an HDF5 file, or is cut short");
 }
 
@@ -45,26 +58,58 @@ Handle select_rows(const Handle& dataset, bool heads, Index head, Range rows, hs
 
 }  // namespace
 
+const char* last_opened() {
+  return last_path;
+}
+
 void silence() {
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }
 
 Handle::Handle(Handle&& other) noexcept
-    : id_(std::exchange(other.id_, -1)), close_(std::exchange(other.close_, nullptr)) {}
+    : id_(std::exchange(other.id_, -1)),
+      close_(std::exchange(other.close_, nullptr)),
+      of_all_ranks_(other.of_all_ranks_) {}
 
 Handle& Handle::operator=(Handle&& other) noexcept {
   std::swap(id_, other.id_);
   std::swap(close_, other.close_);
+  std::swap(of_all_ranks_, other.of_all_ranks_);
   return *this;
 }
 
+namespace {
+
+bool close_failed = false;
+
+bool is_being_written(hid_t id) {
+  unsigned intent = H5F_ACC_RDONLY;
+  return H5Iget_type(id) == H5I_FILE && H5Fget_intent(id, &intent) >= 0 && intent != H5F_ACC_RDONLY;
+}
+
+}  // namespace
+
+bool left_open() {
+  return close_failed;
+}
+
 Handle::~Handle() {
-  if (!AgreedFailure::alone()) close();  // closing a file of all ranks is collective
+  if (!AgreedFailure::alone())
+    close();
+  else if (open() && is_being_written(id_))
+    close_failed = true;  // closing a file of all ranks is collective: not now
+}
+
+void Handle::abandon() {
+  close_failed = close_failed || open();
+  id_ = -1;
 }
 
 bool Handle::close() {
   const hid_t id = std::exchange(id_, -1);
-  return id < 0 || close_(id) >= 0;
+  const bool closed = id < 0 || close_(id) >= 0;
+  close_failed = close_failed || !closed;
+  return closed;
 }
 
 Handle open_file(const std::string& path, Access access) {
@@ -82,9 +127,9 @@ Handle open_file(const std::string& path, Access access, const Communicator& com
     if (H5Pset_fapl_mpio(list.get(), comm.handle(), MPI_INFO_NULL) < 0 ||
         H5Pset_all_coll_metadata_ops(list.get(), true) < 0)
       throw std::runtime_error(path + ": HDF5 can't set up parallel access");
-    file = checked(H5Fopen(path.c_str(), access == Access::read ? H5F_ACC_RDONLY : H5F_ACC_RDWR, list.get()),
-                   H5Fclose,
-                   path + ": can't be opened by all ranks; is it on a file system that all hosts share?");
+    file = checked(
+        H5Fopen(path.c_str(), access == Access::read ? H5F_ACC_RDONLY : H5F_ACC_RDWR, list.get()), H5Fclose,
+        path + ": can't be opened by all ranks; is it on a file system that all hosts share?", true);
   });
   return file;
 }
@@ -94,31 +139,65 @@ Handle create_file(const std::string& path) {
                  path + " can't be created: " + std::strerror(errno));
 }
 
-Handle open_dataset(const Handle& file, const std::string& name) {
-  const std::string failure = name + " can't be opened as a dataset";
-  Handle dataset = checked(H5Dopen2(file.get(), name.c_str(), H5P_DEFAULT), H5Dclose, failure);
+namespace {
+
+struct Chunks {
+  double one = 0, row = 0;  // bytes of a chunk, and of all that hold a row; 0 where there are none
+  bool filtered = false;    // a chunk can only be read as a whole
+};
+
+Chunks chunks(const Handle& dataset) {
   const Handle created(H5Dget_create_plist(dataset.get()), H5Pclose);
-  if (H5Pget_layout(created.get()) != H5D_CHUNKED) return dataset;
-  // Rows are read a few at a time: the chunks they lie in must stay in memory, or each read inflates them all
-  // again.
+  if (H5Pget_layout(created.get()) != H5D_CHUNKED) return {};
   const DatasetInfo info = dataset_info(dataset);
   hsize_t chunk[H5S_MAX_RANK] = {};
   const int dimensions = H5Pget_chunk(created.get(), H5S_MAX_RANK, chunk);
-  double row_of_chunks = static_cast<double>(info.bytes);
-  for (int i = 0; i < dimensions; ++i)
-    row_of_chunks *=
-        static_cast<double>(chunk[i] + (i + 1 < dimensions ? 0 : static_cast<hsize_t>(info.shape.back())));
+  Chunks bytes{static_cast<double>(info.bytes), static_cast<double>(info.bytes),
+               H5Pget_nfilters(created.get()) > 0};
+  for (int i = 0; i < dimensions; ++i) {
+    const auto length = static_cast<double>(chunk[i]);
+    bytes.one *= length;
+    bytes.row *= length + (i + 1 < dimensions ? 0 : static_cast<double>(info.shape.back()));
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Handle open_dataset(const Handle& file, const std::string& name, double most_cached) {
+  const std::string failure = name + " can't be opened as a dataset";
+  Handle dataset =
+      checked(H5Dopen2(file.get(), name.c_str(), H5P_DEFAULT), H5Dclose, failure, file.of_all_ranks());
+  const Chunks of_dataset = chunks(dataset);
+  if (of_dataset.one == 0) return dataset;
+  // Rows are read a few at a time: the chunks they lie in must stay in memory, or each read inflates them all
+  // again.
+  const double least = of_dataset.filtered ? std::min(of_dataset.row, 0x1p28) : 0;
+  const double bytes = std::min(std::clamp(2 * of_dataset.row, 0x1p20, 0x1p28), std::max(most_cached, least));
   const Handle access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
-  H5Pset_chunk_cache(access.get(), 12421,
-                     static_cast<std::size_t>(std::clamp(2 * row_of_chunks, 0x1p20, 0x1p28)), 1.0);
+  H5Pset_chunk_cache(access.get(), 12421, static_cast<std::size_t>(bytes), 1.0);
   dataset.close();
-  return checked(H5Dopen2(file.get(), name.c_str(), access.get()), H5Dclose, failure);
+  return checked(H5Dopen2(file.get(), name.c_str(), access.get()), H5Dclose, failure, file.of_all_ranks());
+}
+
+double buffer_bytes(const Handle& dataset) {
+  const Chunks of_dataset = chunks(dataset);
+  if (of_dataset.one == 0) return 0;
+  const Handle access(H5Dget_access_plist(dataset.get()), H5Pclose);
+  std::size_t slots = 0, cached = 0;
+  double preemption = 0;
+  H5Pget_chunk_cache(access.get(), &slots, &cached, &preemption);
+  const double in_filters = of_dataset.filtered ? 3 * of_dataset.one : 0;
+  return static_cast<double>(cached) + static_cast<double>(slots * sizeof(void*)) + in_filters;
+}
+
+bool has_link(const Handle& file, const std::string& name) {
+  return H5Lexists(file.get(), name.c_str(), H5P_DEFAULT) > 0;
 }
 
 bool has_dataset(const Handle& file, const std::string& name) {
-  if (H5Lexists(file.get(), name.c_str(), H5P_DEFAULT) <= 0) return false;
   H5O_info_t info;
-  return H5Oget_info_by_name(file.get(), name.c_str(), &info, H5P_DEFAULT) >= 0 &&
+  return has_link(file, name) && H5Oget_info_by_name(file.get(), name.c_str(), &info, H5P_DEFAULT) >= 0 &&
          info.type == H5O_TYPE_DATASET;
 }
 
@@ -131,17 +210,6 @@ std::vector<std::string> link_names(const Handle& file) {
   if (H5Literate(file.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr, collect, &names) < 0)
     throw std::runtime_error("its names can't be listed");
   return names;
-}
-
-DatasetInfo dataset_info(const Handle& dataset) {
-  const Handle space(H5Dget_space(dataset.get()), H5Sclose), type(H5Dget_type(dataset.get()), H5Tclose);
-  DatasetInfo info;
-  hsize_t shape[H5S_MAX_RANK];
-  const int dimensions = H5Sget_simple_extent_dims(space.get(), shape, nullptr);
-  for (int i = 0; i < dimensions; ++i) info.shape.push_back(static_cast<Index>(shape[i]));
-  info.bytes = static_cast<Index>(H5Tget_size(type.get()));
-  info.floating = H5Tget_class(type.get()) == H5T_FLOAT && (info.bytes == 4 || info.bytes == 8);
-  return info;
 }
 
 namespace {
@@ -161,6 +229,35 @@ std::vector<std::string> filter_names(const Handle& created) {
 }
 
 }  // namespace
+
+DatasetInfo dataset_info(const Handle& dataset) {
+  const Handle space(H5Dget_space(dataset.get()), H5Sclose), type(H5Dget_type(dataset.get()), H5Tclose);
+  DatasetInfo info;
+  hsize_t shape[H5S_MAX_RANK];
+  const int dimensions = H5Sget_simple_extent_dims(space.get(), shape, nullptr);
+  for (int i = 0; i < dimensions; ++i)
+    info.shape.push_back(
+        static_cast<Index>(std::min(shape[i], static_cast<hsize_t>(std::numeric_limits<Index>::max()))));
+  info.bytes = static_cast<Index>(H5Tget_size(type.get()));
+  for (hid_t known : {H5T_IEEE_F32LE, H5T_IEEE_F32BE, H5T_IEEE_F64LE, H5T_IEEE_F64BE})
+    info.floating = info.floating || H5Tequal(type.get(), known) > 0;
+  const Handle created(H5Dget_create_plist(dataset.get()), H5Pclose);
+  info.elsewhere = H5Pget_layout(created.get()) == H5D_VIRTUAL || H5Pget_external_count(created.get()) > 0;
+  return info;
+}
+
+std::optional<std::string> missing_filter(const Handle& dataset) {
+  const Handle created(H5Dget_create_plist(dataset.get()), H5Pclose);
+  const std::vector<std::string> names = filter_names(created);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    unsigned flags = 0, config = 0;
+    std::size_t values = 0;
+    const H5Z_filter_t id = H5Pget_filter2(created.get(), static_cast<unsigned>(i), &flags, &values, nullptr,
+                                           0, nullptr, &config);
+    if (H5Zfilter_avail(id) <= 0) return names[i];
+  }
+  return std::nullopt;
+}
 
 Storage storage(const Handle& dataset) {
   const Handle type(H5Dget_type(dataset.get()), H5Tclose),
@@ -184,6 +281,7 @@ Storage storage(const Handle& dataset) {
 }
 
 bool read_rows(const Handle& dataset, bool heads, Index head, Range rows, hid_t type, void* data) {
+  Activity::moved();
   hsize_t entries = 0;
   const Handle in_file = select_rows(dataset, heads, head, rows, entries);
   const Handle in_memory(H5Screate_simple(1, &entries, nullptr), H5Sclose);
@@ -192,11 +290,35 @@ bool read_rows(const Handle& dataset, bool heads, Index head, Range rows, hid_t 
 }
 
 bool write_rows(const Handle& dataset, bool heads, Index head, Range rows, hid_t type, const void* data) {
+  Activity::moved();
   hsize_t entries = 0;
   const Handle in_file = select_rows(dataset, heads, head, rows, entries);
   const Handle in_memory(H5Screate_simple(1, &entries, nullptr), H5Sclose);
   return in_file.open() && in_memory.open() &&
          H5Dwrite(dataset.get(), type, in_memory.get(), in_file.get(), H5P_DEFAULT, data) >= 0;
+}
+
+LengthWatch::LengthWatch(const std::string& path)
+    : path_(path), descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  if (descriptor_ < 0) throw std::runtime_error(path + ": " + std::strerror(errno));
+  length_ = length();
+}
+
+LengthWatch::~LengthWatch() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+std::int64_t LengthWatch::length() const {
+  struct stat status {};
+  if (fstat(descriptor_, &status) != 0) throw std::runtime_error(path_ + ": " + std::strerror(errno));
+  return status.st_size;
+}
+
+void LengthWatch::check() const {
+  const std::int64_t now = length();
+  if (now < length_)
+    throw std::runtime_error(path_ + " was cut short while it was being read: " + std::to_string(now) +
+                             " bytes are left of " + std::to_string(length_));
 }
 
 bool has_attribute(const Handle& file, const std::string& name) {

@@ -1,51 +1,43 @@
 #include "head_solve.hpp"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <optional>
 
 #include "aggregate_keys.hpp"
+#include "checkpointing.hpp"
+#include "degree_needs.hpp"
 #include "key_tiles.hpp"
+#include "subset_attention.hpp"
 #include "tiles.hpp"
 
 namespace kronattn {
 
 namespace {
 
-/// Rows that the exact method keeps in flight on one rank while all keys pass by.
-constexpr Index exact_rows_in_flight = 16384;
+/// Rows that the exact method keeps in flight on one rank while all keys pass by: at most as many as fit, and
+/// as few as so many flops a thread take, since a run that is stopped meanwhile loses them.
+constexpr double exact_flops_in_flight = 3e11;
+
+/// A step, after which ranks meet, is at most a block to read and so many flops a thread: a second or so.
+constexpr double step_flops = 1e10;
 
 /// The larger one; what is not a number counts as infinite.
 double worse(double known, double found) {
   return std::isnan(found) ? HUGE_VAL : std::max(known, found);
 }
 
-/// Rows that missed the promise at the degree of the key sums: their numbers, and what stands in the file of
-/// them.
-struct MissingRows {
-  std::vector<Index> numbers;
-  std::vector<double> entries;  // (rows, d)
-
-  Index count() const { return static_cast<Index>(numbers.size()); }
-  Matrix queries(Range rows, Index width) const {
-    return Eigen::Map<const Matrix>(entries.data() + rows.begin * width, rows.size(), width);
-  }
-  void add(Index number, const double* query, Index width) {
-    numbers.push_back(number);
-    entries.insert(entries.end(), query, query + width);
-  }
-};
-
-/// Collective: the missing rows of all ranks, by number, since ranks own ascending ranges of rows.
-MissingRows gather(const Communicator& comm, const MissingRows& mine) {
-  MissingRows all;
-  for (double number : comm.gather(std::vector<double>(mine.numbers.begin(), mine.numbers.end())))
-    all.numbers.push_back(static_cast<Index>(number));
-  all.entries = comm.gather(mine.entries);
-  return all;
+/// Rows of a step, in whole tiles: of so many bytes and flops each, and of so many bytes in all.
+Index step_rows(Index tile_rows, double row_bytes, double row_flops, Index step_bytes) {
+  const double rows =
+      std::min(static_cast<double>(step_bytes) / row_bytes, step_flops * omp_get_max_threads() / row_flops);
+  return tile_rows * std::max<Index>(1, static_cast<Index>(std::min(rows, 1e9)) / tile_rows);
 }
 
-/// The sums of the keys of one head: what a checkpoint would hold.
+/// The sums of the keys of one head: what a checkpoint holds.
 struct HeadSums {
   HeadSums(const ProblemShape& shape, const MonomialChoice& choice)
       : monomials(planned_monomials(shape.width, choice)) {
@@ -61,12 +53,13 @@ struct HeadSums {
 /// wishes.
 class HeadSolve {
  public:
-  HeadSolve(const Communicator& comm, Problem& problem, Index number, const ProblemMeasurement& measurement,
-            const Wishes& wishes, const RowSink& sink, SolveOutcome& outcome, Progress& progress)
+  HeadSolve(const Communicator& comm, Problem& problem, SolveState& state,
+            const ProblemMeasurement& measurement, const Wishes& wishes, const RowSink& sink,
+            SolveOutcome& outcome, Progress& progress, Checkpointing* checkpoints, const RankMemory& memory)
       : comm_(comm),
         problem_(problem),
-        number_(number),
-        head_(measurement.heads[static_cast<std::size_t>(number)]),
+        number_(state.head),
+        head_(measurement.heads[static_cast<std::size_t>(number_)]),
         file_shape_(problem.shape()),
         shape_(head_.changed_shape(file_shape_)),
         wishes_(wishes),
@@ -74,37 +67,49 @@ class HeadSolve {
         sink_(sink),
         outcome_(outcome),
         progress_(progress),
-        planned_(outcome.heads[static_cast<std::size_t>(number)]),
+        checkpoints_(checkpoints),
+        control_(checkpoints != nullptr ? checkpoints->control() : RunControl::none()),
+        memory_(memory),
+        planned_(outcome.heads[static_cast<std::size_t>(number_)]),
+        planned_degree_(planned_.plan.degree()),
         exact_coordinates_(head_.file, file_shape_),
-        coordinates_(head_.changed, shape_) {}
+        coordinates_(head_.changed, shape_),
+        state_(state),
+        round_(state.round) {}
 
   /// Collective.
   void run() {
-    if (planned_.plan.method == Method::exact) {
-      const Range mine = share_of_rows(file_shape_.queries, exact_tile_rows(), comm_.size(), comm_.rank());
-      sum_exactly(
-          mine.size(), outcome_.content,
-          [&](Range rows) {
-            return read({Part::queries}, {mine.begin + rows.begin, mine.begin + rows.end});
-          },
-          [&](Range rows, const RowOutputs& outputs) {
-            comm_.together([&] {
-              if (rows.size() > 0) deliver({mine.begin + rows.begin, mine.begin + rows.end}, outputs);
-            });
-          });
-      return;
+    blocks_ = blocks_within(memory_.left(comm_, head_bytes(shape_, planned_)), file_shape_);
+    const bool is_new = round_.keys.empty();
+    if (is_new && planned_.plan.by_subsets) {
+      std::optional<MissingRows> missing = sum_by_subsets();
+      if (missing && missing->count() == 0) return;
+      if (missing) round_.rows = std::move(*missing);
     }
-    run_polynomial();
+    if (is_new) {
+      round_.keys.resize(file_shape_.keys.size());
+      round_.exact = planned_.plan.method == Method::exact;
+    } else {
+      raise_plan(planned_, round_.raises, shape_);
+      if (!comm_.root()) round_.missing = {};
+    }
+    resumes_ = !is_new;
+    while (true) {
+      round_.exact ? sum_exactly() : evaluate_polynomials();
+      resumes_ = false;
+      if (planned_.plan.method == Method::exact || planned_.plan.degree_is_fixed) return;
+      MissingRows missing = gather(comm_, round_.missing, file_shape_.width);
+      if (missing.count() == 0) return;
+      begin_round(std::move(missing));
+    }
   }
 
  private:
-  Index exact_tile_rows() const { return exact_query_tile_rows(file_shape_.order()); }
-
   /// Reads rows again, after the measurement.
-  Matrix read(Part part, Range rows) {
+  Matrix read(Part part, Range rows, ContentSum& content) {
     const Timed timed(outcome_.seconds.read);
     Matrix data = problem_.read(part, number_, rows);
-    outcome_.content.add(part, number_, rows, data);
+    content.add(part, number_, rows, data);
     return data;
   }
 
@@ -117,19 +122,20 @@ class HeadSolve {
     sink_(number_, rows, outputs);
   }
 
-  /// Collective: rows of `numbers` that this rank has seen to go to the ranks that own them, which deliver
-  /// them.
-  void deliver_to_owners(const std::vector<Index>& numbers, const RowOutputs& outputs) {
+  /// A row of a list, which another rank may own: it is delivered at the next point where the ranks meet.
+  void deliver_later(Index number, const RowOutputs& outputs, Index row) {
+    late_.push_back(static_cast<double>(number));
+    late_.insert(late_.end(), outputs.output.row(row).data(),
+                 outputs.output.row(row).data() + shape_.value_width);
+    late_.insert(late_.end(),
+                 {outputs.log_normalizer(row), outputs.error_bound(row), outputs.log_error(row)});
+  }
+
+  /// Collective: rows that this rank has seen to go to the ranks that own them, which deliver them.
+  void deliver_late_rows() {
     const Index d_v = shape_.value_width;
-    std::vector<double> packed;
-    for (std::size_t i = 0; i < numbers.size(); ++i) {
-      const auto row = static_cast<Index>(i);
-      packed.push_back(static_cast<double>(numbers[i]));
-      packed.insert(packed.end(), outputs.output.row(row).data(), outputs.output.row(row).data() + d_v);
-      packed.insert(packed.end(),
-                    {outputs.log_normalizer(row), outputs.error_bound(row), outputs.log_error(row)});
-    }
-    packed = comm_.gather(packed);
+    const std::vector<double> packed = comm_.gather(late_);
+    late_.clear();
     const Range mine = share_of_rows(shape_.queries, query_tile_rows, comm_.size(), comm_.rank());
     comm_.together([&] {
       RowOutputs one(1, d_v);
@@ -144,65 +150,184 @@ class HeadSolve {
     });
   }
 
-  /// Collective. Measurement -> sums -> rows; rows that miss the promise are seen to afterwards.
-  void run_polynomial() {
-    const Index planned_degree = planned_.plan.degree();
-    std::optional<HeadSums> sums;
-    comm_.together([&] {
-      sums.emplace(shape_, planned_.plan.monomials);
-      aggregate(*sums, 0, outcome_.content);
-    });
-    sum_over_ranks(*sums, 0);
-    MissingRows missing;
-    comm_.together([&] { missing = evaluate_all(*sums); });
-    if (planned_.plan.degree_is_fixed) return;
-    missing = gather(comm_, missing);
-    while (missing.count() > 0) {
-      Method remedy = Method::exact;
-      try {
-        remedy = remedy_for(missing.count(), planned_.plan, planned_degree, shape_, wishes_);
-      } catch (const NoPlan& reason) {
-        throw AgreedFailure(problem_.name() + ": " + reason.what());
-      }
-      missing = remedy == Method::exact ? sum_missing_exactly(missing) : raise_degree(sums, missing);
+  /// Needs: the rows that missed the promise in the round that ends. Leaves: the next round, of those alone.
+  void begin_round(MissingRows missing) {
+    Method remedy = Method::exact;
+    try {
+      remedy = remedy_for(missing.count(), planned_.plan, planned_degree_, shape_, wishes_);
+    } catch (const NoPlan& reason) {
+      throw AgreedFailure(problem_.name() + ": " + reason.what());
     }
+    round_.exact = remedy == Method::exact;
+    if (round_.exact) {
+      sums_.reset();
+    } else {
+      memory_.need(comm_,
+                   problem_.name() + ": raising the degree for " + std::to_string(missing.count()) +
+                       " rows that miss the promise",
+                   raising_bytes());
+      ++round_.raises;
+      planned_.plan.monomials = larger(planned_.plan.monomials);
+    }
+    (round_.exact ? outcome_.rows_exact : outcome_.rows_raised) += missing.count();
+    round_.rows = std::move(missing);
+    round_.keys.assign(file_shape_.keys.size(), RowSet());
+    round_.done = RowSet();
+    round_.missing = {};
   }
 
-  /// Collective in its failures. Needs: measurement and plan. Leaves: this rank's share of the key sums of
-  /// the monomials of degree `from_degree` and up, unreduced.
-  void aggregate(HeadSums& sums, Index from_degree, ContentSum& content) {
+  /// Whether this round's sums are only of the monomials of the highest degree, and the others' are there.
+  bool adds_a_degree() const { return round_.raises > 0 && planned_.plan.monomials.threshold == 0; }
+
+  /// The first monomial that this round sums up.
+  Index first_new_monomial() const {
+    return adds_a_degree() ? sums_->monomials.of_degree(planned_.plan.degree()).begin : 0;
+  }
+
+  Index round_rows() const { return round_.rows ? round_.rows->count() : shape_.queries; }
+
+  /// Collective: what is done now, over all ranks, goes into a checkpoint. Sums before `shared` monomials are
+  /// the same on all ranks.
+  void save(Index shared) {
+    if (checkpoints_ == nullptr) return;
+    if (round_.rows) deliver_late_rows();
+    SolveState all = state_;
+    for (std::size_t m = 0; m < all.round.keys.size(); ++m)
+      all.round.keys[m] = add_gathered(round_.keys[m], new_keys_[m]);
+    all.round.done = add_gathered(round_.done, new_done_);
+    all.round.missing = gather(comm_, round_.missing, file_shape_.width);
+    all.figures = outcome_;
+    all.figures.largest_error_bound = comm_.max(outcome_.largest_error_bound);
+    all.figures.largest_log_error = comm_.max(outcome_.largest_log_error);
+    all.figures.rows_exact = static_cast<std::int64_t>(comm_.max(static_cast<double>(outcome_.rows_exact)));
+    all.figures.rows_raised = static_cast<std::int64_t>(comm_.max(static_cast<double>(outcome_.rows_raised)));
+    all.figures.monomials_evaluated = comm_.sum(outcome_.monomials_evaluated);
+    std::vector<std::int64_t> halves = outcome_.content.halves();
+    comm_.sum(halves);
+    all.figures.content = ContentSum(halves);
+    checkpoints_->save(all, sum_words(shared));
+  }
+
+  RowSet add_gathered(const RowSet& known, const RowSet& mine) {
+    RowSet all = known;
+    const RowSet gathered = gather(comm_, mine);
+    for (Range rows : gathered.ranges()) all.add(rows);
+    return all;
+  }
+
+  std::vector<SumWords> sum_words(Index shared) {
+    std::vector<SumWords> words;
+    if (round_.exact || !sums_) return words;
+    const Index in_all = sums_->monomials.count();
+    for (KeyAggregate& mode : sums_->modes) {
+      const std::span<std::int64_t> all = mode.words(0);
+      words.push_back(
+          {all, all.size() / static_cast<std::size_t>(in_all) * static_cast<std::size_t>(shared)});
+    }
+    return words;
+  }
+
+  /// Collective: a round of the polynomial method: keys -> sums -> rows. Leaves this rank's rows that miss
+  /// the promise.
+  void evaluate_polynomials() {
+    comm_.together([&] { make_room_for_sums(); });
+    new_keys_.assign(file_shape_.keys.size(), RowSet());
+    new_done_ = RowSet();
+    // What a checkpoint held is on rank 0 alone, also of lower degrees.
+    const Index first = resumes_ ? 0 : first_new_monomial();
+    aggregate(first_new_monomial());
+    sum_over_ranks(first);
+    for (std::size_t m = 0; m < round_.keys.size(); ++m) {
+      round_.keys[m] = RowSet({0, file_shape_.keys[m]});
+      new_keys_[m] = RowSet();
+    }
+    planned_.estimate.rank = static_cast<double>(sums_->monomials.count());
+    evaluate_rows();
+    if (round_.rows) deliver_late_rows();
+  }
+
+  void make_room_for_sums() {
+    if (resumes_ || !sums_ || !adds_a_degree()) {
+      sums_.reset();
+      sums_.emplace(shape_, planned_.plan.monomials);
+      if (resumes_) checkpoints_->read_sums(sum_words(0));
+      return;
+    }
+    sums_->monomials.add_degree([](Index, Index) { return true; });
+    for (KeyAggregate& mode : sums_->modes) mode.grow(sums_->monomials.count());
+  }
+
+  /// Collective. Needs: measurement and plan. Leaves: this rank's share of the key sums of the monomials from
+  /// `first` on, unreduced.
+  void aggregate(Index first) {
+    const Index from_degree = adds_a_degree() ? planned_.plan.degree() : 0;
+    const Index columns = file_shape_.width + file_shape_.value_width;
+    const Index rows_a_step = step_rows(
+        key_tile_rows, 8.0 * static_cast<double>(columns),
+        2.0 * static_cast<double>((sums_->monomials.count() - first) * (file_shape_.value_width + 1)),
+        blocks_.read_bytes);
+    struct Step {
+      std::size_t mode;
+      Range rows;
+    };
+    std::vector<Step> steps;
     Index mine = 0;
-    for (Index rows : file_shape_.keys)
-      mine += share_of_rows(rows, key_tile_rows, comm_.size(), comm_.rank()).size();
+    for (std::size_t m = 0; m < round_.keys.size(); ++m) {
+      const RowSet share =
+          round_.keys[m].rest(file_shape_.keys[m]).share(key_tile_rows, comm_.size(), comm_.rank());
+      mine += share.count();
+      for (Range rows : share.blocks(rows_a_step)) steps.push_back({m, rows});
+    }
     progress_.begin("aggregate", mine);
-    for (Index m = 0; m < file_shape_.modes(); ++m) {
-      const auto mode = static_cast<std::size_t>(m);
-      for (Range rows : my_blocks(comm_, file_shape_.keys[mode], file_shape_.width + file_shape_.value_width,
-                                  key_tile_rows)) {
-        Matrix keys, values;
-        {
-          const Timed timed(outcome_.seconds.read);
-          keys = problem_.read({Part::keys, m}, number_, rows);
-          values = problem_.read({Part::values, m}, number_, rows);
-          content.add({Part::keys, m}, number_, rows, keys);
-          content.add({Part::values, m}, number_, rows, values);
-        }
-        const Timed timed(outcome_.seconds.aggregate);
-        sums.modes[mode].absorb(sums.monomials, from_degree, keys, values, head_.change, coordinates_, m);
-        progress_.advance(rows.size());
+    control_.steps(
+        comm_, static_cast<Index>(steps.size()),
+        [&](Index i) {
+          const auto [m, rows] = steps[static_cast<std::size_t>(i)];
+          aggregate_step(m, rows, from_degree);
+          new_keys_[m].add(rows);
+        },
+        [&](bool) { save(resumes_ ? 0 : first); });
+  }
+
+  void aggregate_step(std::size_t mode, Range rows, Index from_degree) {
+    const auto m = static_cast<Index>(mode);
+    Matrix keys, values;
+    {
+      const Timed timed(outcome_.seconds.read);
+      keys = problem_.read({Part::keys, m}, number_, rows);
+      values = problem_.read({Part::values, m}, number_, rows);
+      if (!round_.rows) {  // else they have been counted already
+        outcome_.content.add({Part::keys, m}, number_, rows, keys);
+        outcome_.content.add({Part::values, m}, number_, rows, values);
       }
     }
+    const Timed timed(outcome_.seconds.aggregate);
+    sums_->modes[mode].absorb(sums_->monomials, from_degree, keys, values, head_.change, coordinates_, m);
+    progress_.advance(rows.size());
   }
 
   /// Collective: one allreduce of 2 r (d_v + 1) integers a mode, r the monomials from `first` on. Leaves:
   /// their sums over all ranks, on all ranks.
-  void sum_over_ranks(HeadSums& sums, Index first) {
+  void sum_over_ranks(Index first) {
     progress_.begin("reduce", 0);
     const Timed timed(outcome_.seconds.reduce);
-    for (KeyAggregate& mode : sums.modes) comm_.sum(mode.words(first));
+    for (KeyAggregate& mode : sums_->modes) comm_.sum(mode.words(first));
   }
 
-  QueryEvaluation evaluation(const HeadSums& sums) {
+  /// What the next degree takes more, or where the sums are made anew, four times as many monomials.
+  double raising_bytes() const {
+    const bool anew = planned_.plan.monomials.threshold > 0;
+    const double rank = anew ? 3 * planned_.estimate.rank
+                             : total_degree_rank(shape_, planned_.plan.degree() + 1) - planned_.estimate.rank;
+    PlannedHead more = planned_;
+    more.estimate.memory_bytes *= rank / std::max(planned_.estimate.rank, 1.0);
+    more.estimate.rank = rank;
+    const double copied = 16 * planned_.estimate.rank * static_cast<double>(shape_.value_width + 1);
+    return head_bytes(shape_, more) + copied + least_bytes_in_flight(file_shape_);
+  }
+
+  QueryEvaluation evaluation() {
+    const HeadSums& sums = *sums_;
     const Timed timed(outcome_.seconds.evaluate);
     Matrix combined = combine_modes(
         sums.modes, multinomial_weights(sums.monomials, coordinates_.weights / score_unit(head_)),
@@ -215,125 +340,241 @@ class HeadSolve {
         wishes_.output_precision, promise_, planned_.plan.degree_is_fixed);
   }
 
-  /// Collective in its failures. Needs: the sums over all ranks. Leaves: this rank's rows in the sink, but
-  /// for those that it returns.
-  MissingRows evaluate_all(const HeadSums& sums) {
-    QueryEvaluation queries = evaluation(sums);
-    progress_.begin("evaluate",
-                    share_of_rows(shape_.queries, query_tile_rows, comm_.size(), comm_.rank()).size());
+  /// Collective. Needs: the sums over all ranks. Leaves: this rank's rows in the sink or on their way there,
+  /// but for those that miss the promise.
+  void evaluate_rows() {
+    std::unique_ptr<QueryEvaluation> queries;
+    comm_.together([&] { queries.reset(new QueryEvaluation(evaluation())); });
+    const RowSet share = round_.done.rest(round_rows()).share(query_tile_rows, comm_.size(), comm_.rank());
+    const std::vector<Range> blocks = share.blocks(step_rows(
+        query_tile_rows, 8.0 * static_cast<double>(file_shape_.width + shape_.value_width),
+        2.0 * static_cast<double>(sums_->monomials.count() * (shape_.value_width + 1)), blocks_.read_bytes));
+    progress_.begin("evaluate", share.count());
+    control_.steps(
+        comm_, static_cast<Index>(blocks.size()),
+        [&](Index i) {
+          evaluate_step(*queries, blocks[static_cast<std::size_t>(i)]);
+          new_done_.add(blocks[static_cast<std::size_t>(i)]);
+        },
+        [&](bool) { save(sums_->monomials.count()); });
+  }
+
+  /// Rows by place in the round.
+  void evaluate_step(QueryEvaluation& queries, Range rows) {
+    const Matrix query_rows = round_.rows ? round_.rows->queries(rows, file_shape_.width)
+                                          : read({Part::queries}, rows, outcome_.content);
+    RowOutputs outputs;
+    {
+      const Timed timed(outcome_.seconds.evaluate);
+      const std::int64_t before = queries.monomials_evaluated();
+      outputs = queries.evaluate(query_rows);
+      outcome_.monomials_evaluated += queries.monomials_evaluated() - before;
+    }
+    deliver_kept(rows, query_rows, outputs, round_.missing);
+    progress_.advance(rows.size());
+  }
+
+  /// The outputs of the round's rows `rows` that keep the promise go to the sink or on their way there, the
+  /// others' rows into `missing`.
+  void deliver_kept(Range rows, const Matrix& query_rows, const RowOutputs& outputs, MissingRows& missing) {
+    Index begin = 0;  // of the rows that are not delivered yet
+    for (Index i = 0; i <= rows.size(); ++i) {
+      const bool misses = i < rows.size() && !planned_.plan.degree_is_fixed &&
+                          !promise_.kept(outputs.error_bound(i), outputs.log_error(i));
+      if (!misses && i < rows.size()) continue;
+      deliver_part(rows, {begin, i}, outputs);
+      if (misses) missing.add(number_of(rows.begin + i), query_rows.row(i).data(), query_rows.cols());
+      begin = i + 1;
+    }
+  }
+
+  Index number_of(Index place) const {
+    return round_.rows ? round_.rows->numbers[static_cast<std::size_t>(place)] : place;
+  }
+
+  /// Some of the outputs of the round's rows `rows`.
+  void deliver_part(Range rows, Range part, const RowOutputs& outputs) {
+    if (part.size() == 0) return;
+    if (!round_.rows) return deliver({rows.begin + part.begin, rows.begin + part.end}, outputs.part(part));
+    for (Index i = part.begin; i < part.end; ++i) deliver_later(number_of(rows.begin + i), outputs, i);
+  }
+
+  /// Collective. The exact method by sums over sets of columns, in linear time and in one go: nothing of it
+  /// goes into a checkpoint. Leaves this rank's rows in the sink; returns those that miss the promise, of all
+  /// ranks, or nothing where keys are not what a sample showed of them, and then nothing is done.
+  std::optional<MissingRows> sum_by_subsets() {
+    const TwoValuedColumns columns = *two_valued_columns(head_, file_shape_.scale);
+    const ContentSum content_before = outcome_.content;
+    const Index rows_a_step =
+        std::max<Index>(1, blocks_.read_bytes / (8 * (file_shape_.width + file_shape_.value_width)));
+    std::vector<SubsetKeySums> modes;
+    bool alike = true;
+    progress_.begin("aggregate", 0);
+    comm_.together([&] {
+      for (Index rows : file_shape_.keys) modes.emplace_back(columns, rows, file_shape_.value_width);
+      for (Index m = 0; m < file_shape_.modes(); ++m) {
+        const auto mode = static_cast<std::size_t>(m);
+        const RowSet share =
+            RowSet({0, file_shape_.keys[mode]}).share(key_tile_rows, comm_.size(), comm_.rank());
+        for (Range rows : share.blocks(rows_a_step)) {
+          const Matrix keys = read({Part::keys, m}, rows, outcome_.content);
+          const Matrix values = read({Part::values, m}, rows, outcome_.content);
+          const Timed timed(outcome_.seconds.aggregate);
+          alike = modes[mode].absorb(keys, values, exact_coordinates_, m) && alike;
+        }
+      }
+    });
+    if (comm_.max(alike ? 0 : 1) > 0) {
+      outcome_.content = content_before;
+      return std::nullopt;
+    }
+    bool rounded = false;
+    {
+      const Timed timed(outcome_.seconds.reduce);
+      for (SubsetKeySums& mode : modes) {
+        comm_.sum(mode.words());
+        rounded = comm_.max(mode.rounded() ? 1 : 0) > 0 || rounded;
+      }
+    }
     MissingRows missing;
-    for (Range rows :
-         my_blocks(comm_, shape_.queries, file_shape_.width + shape_.value_width, query_tile_rows)) {
-      const Matrix query_rows = read({Part::queries}, rows);
-      RowOutputs outputs;
+    comm_.together([&] {
+      std::optional<SubsetAttention> attention;
       {
         const Timed timed(outcome_.seconds.evaluate);
-        outputs = queries.evaluate(query_rows);
+        attention.emplace(columns, modes, rounded, one_signed_values(), exact_coordinates_,
+                          wishes_.output_precision);
       }
-      Index begin = 0;  // of the rows that are not delivered yet
-      for (Index i = 0; i <= rows.size(); ++i) {
-        const bool misses = i < rows.size() && !planned_.plan.degree_is_fixed &&
-                            !promise_.kept(outputs.error_bound(i), outputs.log_error(i));
-        if (!misses && i < rows.size()) continue;
-        if (begin < i) deliver({rows.begin + begin, rows.begin + i}, outputs.part({begin, i}));
-        if (misses) missing.add(rows.begin + i, query_rows.row(i).data(), query_rows.cols());
-        begin = i + 1;
+      const RowSet share = RowSet({0, shape_.queries}).share(query_tile_rows, comm_.size(), comm_.rank());
+      progress_.begin("evaluate", share.count());
+      for (Range rows : share.blocks(rows_a_step)) {
+        const Matrix queries = read({Part::queries}, rows, outcome_.content);
+        RowOutputs outputs;
+        {
+          const Timed timed(outcome_.seconds.evaluate);
+          outputs = look_up(columns, *attention, queries);
+        }
+        deliver_kept(rows, queries, outputs, missing);
+        progress_.advance(rows.size());
       }
-      progress_.advance(rows.size());
-    }
-    outcome_.monomials_evaluated += queries.monomials_evaluated();
+    });
+    state_.keys_counted = true;
+    missing = gather(comm_, missing, file_shape_.width);
+    outcome_.rows_exact += missing.count();
     return missing;
   }
 
-  /// Collective. More monomials for `missing` rows; returns those that still miss the promise. A whole degree
-  /// is added to the sums that are there; where monomials are dropped, the sums of fewer dropped ones are
-  /// made anew.
-  MissingRows raise_degree(std::optional<HeadSums>& sums, const MissingRows& missing) {
-    MonomialChoice& choice = planned_.plan.monomials;
-    choice = larger(choice);
-    const bool anew = choice.threshold > 0;
-    ContentSum seen_before;
-    comm_.together([&] {
-      if (anew) {
-        sums.reset();
-        sums.emplace(shape_, choice);
-      } else {
-        sums->monomials.add_degree([](Index, Index) { return true; });
-        for (KeyAggregate& mode : sums->modes) mode.grow(sums->monomials.count());
-      }
-      aggregate(*sums, anew ? 0 : choice.degree, seen_before);
-    });
-    sum_over_ranks(*sums, anew ? 0 : sums->monomials.of_degree(choice.degree).begin);
-    planned_.estimate.rank = static_cast<double>(sums->monomials.count());
-    outcome_.rows_raised += missing.count();
-    MissingRows still;
-    std::vector<Index> kept;
-    RowOutputs outputs;
-    comm_.together([&] {
-      QueryEvaluation queries = evaluation(*sums);
-      const Range mine = share_of_rows(missing.count(), query_tile_rows, comm_.size(), comm_.rank());
-      if (mine.size() == 0) return;
-      const Timed timed(outcome_.seconds.evaluate);
-      const Matrix mine_rows = missing.queries(mine, file_shape_.width);
-      const RowOutputs all = queries.evaluate(mine_rows);
-      outcome_.monomials_evaluated += queries.monomials_evaluated();
-      std::vector<Index> places;
-      for (Index i = 0; i < mine.size(); ++i) {
-        const Index number = missing.numbers[static_cast<std::size_t>(mine.begin + i)];
-        if (promise_.kept(all.error_bound(i), all.log_error(i)))
-          kept.push_back(number), places.push_back(i);
-        else
-          still.add(number, mine_rows.row(i).data(), mine_rows.cols());
-      }
-      outputs = all.rows(places);
-    });
-    deliver_to_owners(kept, outputs);
-    return gather(comm_, still);
+  /// (d_v) whether a column's values have one sign in each mode.
+  std::vector<bool> one_signed_values() const {
+    std::vector<bool> one_signed(static_cast<std::size_t>(file_shape_.value_width), true);
+    for (const ModeMeasurement& mode : head_.file.modes)
+      for (Index c = 0; c < file_shape_.value_width; ++c)
+        if (mode.value_min(c) < 0 && mode.value_max(c) > 0) one_signed[static_cast<std::size_t>(c)] = false;
+    return one_signed;
   }
 
-  /// Collective.
-  MissingRows sum_missing_exactly(const MissingRows& missing) {
-    const Range mine = share_of_rows(missing.count(), exact_tile_rows(), comm_.size(), comm_.rank());
-    ContentSum seen_before;
-    sum_exactly(
-        mine.size(), seen_before,
-        [&](Range rows) {
-          return missing.queries({mine.begin + rows.begin, mine.begin + rows.end}, file_shape_.width);
-        },
-        [&](Range rows, const RowOutputs& outputs) {
-          const auto first = missing.numbers.begin() + mine.begin;
-          deliver_to_owners({first + rows.begin, first + rows.end}, outputs);
-        });
-    outcome_.rows_exact += missing.count();
-    return {};
+  /// Rows whose set the columns don't describe get no bound.
+  RowOutputs look_up(const TwoValuedColumns& columns, const SubsetAttention& attention,
+                     const Matrix& queries) const {
+    RowOutputs outputs(queries.rows(), file_shape_.value_width);
+    outputs.output.setZero();
+    outputs.log_normalizer.setZero();
+    for (Index i = 0; i < queries.rows(); ++i) {
+      RowBound bound{HUGE_VAL, HUGE_VAL};
+      if (const std::optional<std::uint32_t> set = columns.subset(0, queries.row(i).data()))
+        bound = attention.finish(*set, outputs.output.row(i).data(), outputs.log_normalizer(i));
+      outputs.error_bound(i) = bound.output;
+      outputs.log_error(i) = bound.log_normalizer;
+    }
+    return outputs;
   }
 
-  /// Collective. The exact method for `count` rows of this rank, `queries(range)` of them, in passes over all
-  /// keys; deliver_rows is called collectively.
-  template <class Queries, class Deliver>
-  void sum_exactly(Index count, ContentSum& content, Queries queries, Deliver deliver_rows) {
+  /// Collective: a round of the exact method, in passes over all keys.
+  void sum_exactly() {
+    new_keys_.assign(file_shape_.keys.size(), RowSet());
+    new_done_ = RowSet();
     PhaseSeconds& seconds = outcome_.seconds;
+    const Index tile_rows = exact_query_tile_rows(file_shape_.order());
+    const RowSet share = round_.done.rest(round_rows()).share(tile_rows, comm_.size(), comm_.rank());
+    const double row_flops =
+        2 * file_shape_.tuples() * static_cast<double>(file_shape_.width + file_shape_.value_width + 8);
+    const double few = exact_flops_in_flight * omp_get_max_threads() / row_flops;
+    const Index rows_a_pass =
+        tile_rows *
+        std::max<Index>(
+            omp_get_max_threads(),
+            static_cast<Index>(std::min(few, static_cast<double>(blocks_.exact_rows))) / tile_rows);
+    const std::vector<RowSet> mine = passes_of(share, rows_a_pass);
     const ExactCertificate certificate(file_shape_, exact_coordinates_, wishes_.output_precision);
-    KeyTiles tiles(comm_, problem_, number_, exact_coordinates_, seconds, content);
-    const auto passes =
-        static_cast<Index>(comm_.max(static_cast<double>(tile_count(count, exact_rows_in_flight))));
-    progress_.begin("exact", count, static_cast<double>(passes) * tiles.tuples());
-    for (Index pass = 0; pass < passes; ++pass) {
-      const Range rows{std::min(count, pass * exact_rows_in_flight),
-                       std::min(count, (pass + 1) * exact_rows_in_flight)};
+    ContentSum keys;
+    KeyTiles tiles(comm_, problem_, number_, exact_coordinates_, seconds, keys, blocks_.kept_bytes);
+    const auto passes = static_cast<std::size_t>(comm_.max(static_cast<double>(mine.size())));
+    progress_.begin("exact", share.count(), static_cast<double>(passes) * tiles.tuples());
+    for (std::size_t pass = 0; pass < passes; ++pass) {
+      const RowSet rows = pass < mine.size() ? mine[pass] : RowSet();
       Matrix query_rows;
-      comm_.together([&] { query_rows = queries(rows); });
+      ContentSum content;  // counts when the pass is done
+      comm_.together([&] { query_rows = queries_of(rows, content); });
+      const double tuple_flops = row_flops / tiles.tuples() * comm_.max(static_cast<double>(rows.count()));
+      const auto tuples_a_step =
+          std::max<Index>(1, static_cast<Index>(step_flops / std::max(tuple_flops, 1.0)));
       RowOutputs outputs;
       {
         const double read_before = seconds.read;
         const Stopwatch watch;
-        ExactAttention attention(file_shape_, exact_coordinates_, query_rows, exact_tile_rows());
-        absorb_all(tiles, file_shape_.modes(), attention, progress_);
+        ExactAttention attention(file_shape_, exact_coordinates_, query_rows, tile_rows);
+        Index tuples = 0;
+        absorb_all(tiles, file_shape_.modes(), attention, [&] {
+          progress_.advance(1);
+          // Rows in flight are lost when the run stops here, those of other passes are not.
+          if (++tuples % tuples_a_step == 0)
+            control_.meet(comm_, [&](bool last) {
+              if (last) save(0);
+            });
+        });
         outputs = attention.finish(certificate);
         seconds.evaluate += watch.seconds() - (seconds.read - read_before);
       }
-      deliver_rows(rows, outputs);
+      comm_.together([&] {
+        Index first = 0;  // of the outputs
+        for (Range range : rows.ranges()) {
+          deliver_part(range, {0, range.size()}, outputs.part({first, first + range.size()}));
+          new_done_.add(range);
+          first += range.size();
+        }
+      });
+      outcome_.content.merge(content);
+      if (round_.rows) deliver_late_rows();
+      if (pass == 0 && !round_.rows && !state_.keys_counted) {
+        outcome_.content.merge(keys);
+        state_.keys_counted = true;
+      }
+      control_.meet(comm_, [&](bool) { save(0); });
     }
+  }
+
+  /// Sets of at most so many rows each: whole tiles, but for the last row of all.
+  static std::vector<RowSet> passes_of(const RowSet& share, Index rows) {
+    std::vector<RowSet> passes;
+    for (Range range : share.ranges())
+      for (Index begin = range.begin; begin < range.end;) {
+        if (passes.empty() || passes.back().count() >= rows) passes.emplace_back();
+        const Index end = std::min(range.end, begin + rows - passes.back().count());
+        passes.back().add({begin, end});
+        begin = end;
+      }
+    return passes;
+  }
+
+  /// The queries of some places of the round, one range after the other.
+  Matrix queries_of(const RowSet& rows, ContentSum& content) {
+    Matrix queries(rows.count(), file_shape_.width);
+    Index first = 0;
+    for (Range range : rows.ranges()) {
+      queries.middleRows(first, range.size()) = round_.rows ? round_.rows->queries(range, file_shape_.width)
+                                                            : read({Part::queries}, range, content);
+      first += range.size();
+    }
+    return queries;
   }
 
   const Communicator& comm_;
@@ -346,15 +587,35 @@ class HeadSolve {
   const RowSink& sink_;
   SolveOutcome& outcome_;
   Progress& progress_;
+  Checkpointing* checkpoints_;
+  const RunControl& control_;
+  const RankMemory& memory_;
+  Blocks blocks_;
   PlannedHead& planned_;
+  Index planned_degree_;
   Coordinates exact_coordinates_, coordinates_;
+  SolveState& state_;
+  Round& round_;                  // of the state; `missing` is this rank's, all else is the same on all ranks
+  std::vector<RowSet> new_keys_;  // what this rank has done in this round, beside what `round_` has
+  RowSet new_done_;
+  std::optional<HeadSums> sums_;
+  std::vector<double> late_;  // rows to be delivered: number, output, log normaliser, both bounds
+  bool resumes_ = false;      // this round
 };
 
 }  // namespace
 
-void solve_head(const Communicator& comm, Problem& problem, Index head, const ProblemMeasurement& measurement,
-                const Wishes& wishes, const RowSink& sink, SolveOutcome& outcome, Progress& progress) {
-  HeadSolve(comm, problem, head, measurement, wishes, sink, outcome, progress).run();
+void raise_plan(PlannedHead& planned, Index raises, const ProblemShape& shape) {
+  if (raises == 0) return;
+  for (Index i = 0; i < raises; ++i) planned.plan.monomials = larger(planned.plan.monomials);
+  planned.estimate.rank = static_cast<double>(planned_monomials(shape.width, planned.plan.monomials).count());
+}
+
+void solve_head(const Communicator& comm, Problem& problem, SolveState& state,
+                const ProblemMeasurement& measurement, const Wishes& wishes, const RowSink& sink,
+                SolveOutcome& outcome, Progress& progress, Checkpointing* checkpoints,
+                const RankMemory& memory) {
+  HeadSolve(comm, problem, state, measurement, wishes, sink, outcome, progress, checkpoints, memory).run();
 }
 
 }  // namespace kronattn

@@ -5,16 +5,23 @@
 //                the promise go to all ranks and are summed exactly, or with more monomials
 //   exact        all tuples of key tiles pass by the query tiles of every rank
 //
-// The steps in between two of them could be written to disk and taken up again by any number of ranks, since
-// everything they leave is merged from whole tiles in any order.
+// Each is a round (solve_state.hpp) and is done in steps between which the ranks meet. What all of them leave
+// behind at such a point is merged from whole tiles in any order, so it can be saved, and any number of ranks
+// can go on from it.
 #pragma once
 
 #include "solve.hpp"
 
 namespace kronattn {
 
-/// Collective. Solves head `head` as outcome.heads[head] has it planned; leaves what was done in `outcome`.
-void solve_head(const Communicator& comm, Problem& problem, Index head, const ProblemMeasurement& measurement,
-                const Wishes& wishes, const RowSink& sink, SolveOutcome& outcome, Progress& progress);
+/// A plan whose monomials have been made larger so often. `shape` is that of the changed coordinates.
+void raise_plan(PlannedHead& planned, Index raises, const ProblemShape& shape);
+
+/// Collective. Solves head `state.head` as outcome.heads has it planned, from where `state` has it: a round
+/// without modes in `keys` is new. Leaves what was done in `outcome` and `state`.
+void solve_head(const Communicator& comm, Problem& problem, SolveState& state,
+                const ProblemMeasurement& measurement, const Wishes& wishes, const RowSink& sink,
+                SolveOutcome& outcome, Progress& progress, Checkpointing* checkpoints,
+                const RankMemory& memory);
 
 }  // namespace kronattn

@@ -7,7 +7,7 @@
 namespace kronattn {
 
 KeyTiles::KeyTiles(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
-                   PhaseSeconds& seconds, ContentSum& content)
+                   PhaseSeconds& seconds, ContentSum& content, Index kept_bytes)
     : comm_(comm),
       problem_(problem),
       head_(head),
@@ -18,7 +18,7 @@ KeyTiles::KeyTiles(const Communicator& comm, Problem& problem, Index head, const
   for (Index rows : problem.shape().keys)
     bytes += static_cast<double>(rows) * 8 *
              static_cast<double>(problem.shape().width + problem.shape().value_width);
-  keep_ = bytes < kept_bytes;
+  keep_ = bytes < static_cast<double>(kept_bytes);
 }
 
 Index KeyTiles::count(Index mode) const {
@@ -74,27 +74,28 @@ std::shared_ptr<const KeyTile> KeyTiles::get(Index mode, Index tile) {
 namespace {
 
 void absorb_modes(KeyTiles& tiles, Index mode, std::vector<std::shared_ptr<const KeyTile>>& held,
-                  ExactAttention& attention, Progress& progress) {
+                  ExactAttention& attention, const std::function<void()>& passed) {
   const auto m = static_cast<std::size_t>(mode);
   for (Index t = 0; t < tiles.count(mode); ++t) {
     held[m] = tiles.get(mode, t);
     if (m + 1 < held.size()) {
-      absorb_modes(tiles, mode + 1, held, attention, progress);
+      absorb_modes(tiles, mode + 1, held, attention, passed);
       attention.close_mode(mode + 1);
     } else {
       std::vector<const KeyTile*> tuple;
       for (const auto& tile : held) tuple.push_back(tile.get());
       attention.absorb(tuple);
-      progress.advance(1);
+      passed();
     }
   }
 }
 
 }  // namespace
 
-void absorb_all(KeyTiles& tiles, Index modes, ExactAttention& attention, Progress& progress) {
+void absorb_all(KeyTiles& tiles, Index modes, ExactAttention& attention,
+                const std::function<void()>& passed) {
   std::vector<std::shared_ptr<const KeyTile>> held(static_cast<std::size_t>(modes));
-  absorb_modes(tiles, 0, held, attention, progress);
+  absorb_modes(tiles, 0, held, attention, passed);
 }
 
 }  // namespace kronattn

@@ -1,6 +1,7 @@
 // Key tiles on their way to every rank, in the order of their global numbers.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -11,7 +12,6 @@
 #include "coordinates.hpp"
 #include "exact_attention.hpp"
 #include "problem.hpp"
-#include "progress.hpp"
 
 namespace kronattn {
 
@@ -20,7 +20,7 @@ namespace kronattn {
 class KeyTiles {
  public:
   KeyTiles(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
-           PhaseSeconds& seconds, ContentSum& content);
+           PhaseSeconds& seconds, ContentSum& content, Index kept_bytes);
 
   /// Collective: every rank asks for the same tiles in the same order. Tiles are kept for the next time while
   /// all of them together fit into `kept_bytes`; what is kept is the same on all ranks and decides no bits.
@@ -31,8 +31,6 @@ class KeyTiles {
   double tuples() const;
 
  private:
-  static constexpr double kept_bytes = 1 << 30;
-
   const Communicator& comm_;
   Problem& problem_;
   Index head_;
@@ -45,7 +43,7 @@ class KeyTiles {
 };
 
 /// Collective: lets all tuples of key tiles pass by `attention`, which may be without rows on some ranks;
-/// each is a piece of progress.
-void absorb_all(KeyTiles& tiles, Index modes, ExactAttention& attention, Progress& progress);
+/// after each `passed` is called.
+void absorb_all(KeyTiles& tiles, Index modes, ExactAttention& attention, const std::function<void()>& passed);
 
 }  // namespace kronattn

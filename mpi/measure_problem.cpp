@@ -11,8 +11,6 @@ namespace kronattn {
 
 namespace {
 
-constexpr Index bytes_per_read = Index{8} << 20;
-
 /// Checks that rows are finite and adds their tiles to the content sum.
 void inspect(const Problem& problem, Part part, Index head, Range rows, const Matrix& data,
              ContentSum& content) {
@@ -40,6 +38,8 @@ void merge(const Communicator& comm, ModeMeasurement& mode) {
   mode.rows = comm.sum(std::int64_t{mode.rows});
   min(comm, mode.key_min);
   max(comm, mode.key_max);
+  min(comm, mode.key_nonzero.low);
+  max(comm, mode.key_nonzero.high);
   mode.key_norm = comm.max(mode.key_norm);
   mode.weight_max = comm.max(mode.weight_max);
   comm.sum(mode.weight_sum.digits());
@@ -52,6 +52,8 @@ void merge(const Communicator& comm, ModeMeasurement& mode) {
 /// Collective.
 void merge(const Communicator& comm, QueryMeasurement& queries) {
   max(comm, queries.largest);
+  min(comm, queries.nonzero.low);
+  max(comm, queries.nonzero.high);
   queries.score_bound = comm.max(queries.score_bound);
   queries.box_bound = comm.max(queries.box_bound);
   queries.score_error = comm.max(queries.score_error);
@@ -75,24 +77,6 @@ Matrix my_sample(const Communicator& comm, Problem& problem, Part part, Index he
     const Range own{std::max(first, mine.begin), std::min(first + block_rows, mine.end)};
     if (own.size() > 0)
       sample.middleRows(b * block_rows + own.begin - first, own.size()) = problem.read(part, head, own);
-  }
-  return sample;
-}
-
-/// Collective: a sample of one head, on all ranks.
-HeadSample read_sample(const Communicator& comm, Problem& problem, Index head) {
-  HeadSample sample;
-  comm.together([&] {
-    sample.queries = my_sample(comm, problem, {Part::queries}, head, 8, 32);
-    for (Index m = 0; m < problem.shape().modes(); ++m)
-      sample.keys.push_back(my_sample(comm, problem, {Part::keys, m}, head, 64, 64));
-  });
-  comm.combine(sample.queries.data(), sample.queries.size());
-  for (Matrix& keys : sample.keys) comm.combine(keys.data(), keys.size());
-  const auto finite = [](const Matrix& rows) { return rows.allFinite(); };
-  if (!finite(sample.queries) || !std::all_of(sample.keys.begin(), sample.keys.end(), finite)) {
-    sample.queries.setZero();  // the full pass will name the entry
-    for (Matrix& keys : sample.keys) keys.setZero();
   }
   return sample;
 }
@@ -138,13 +122,15 @@ struct BothQueries {
 class Measuring {
  public:
   Measuring(const Communicator& comm, Problem& problem, std::vector<MeasuredHead>& heads,
-            PhaseSeconds& seconds, Progress& progress)
+            PhaseSeconds& seconds, Progress& progress, const RunControl& control, Index block_bytes)
       : comm_(comm),
         problem_(problem),
         shape_(problem.shape()),
         heads_(heads),
         seconds_(seconds),
-        progress_(progress) {
+        progress_(progress),
+        control_(control),
+        block_bytes_(block_bytes) {
     Index mine = share_of_rows(shape_.queries, key_tile_rows, comm.size(), comm.rank()).size();
     for (Index keys : shape_.keys)
       mine += share_of_rows(keys, key_tile_rows, comm.size(), comm.rank()).size();
@@ -153,10 +139,8 @@ class Measuring {
 
   /// Collective.
   void keys(ContentSum& content) {
-    comm_.together([&] {
-      for (Index head = 0; head < shape_.heads; ++head)
-        for (Index m = 0; m < shape_.modes(); ++m) keys_of(head, m, content);
-    });
+    for (Index head = 0; head < shape_.heads; ++head)
+      for (Index m = 0; m < shape_.modes(); ++m) keys_of(head, m, content);
     for (MeasuredHead& head : heads_) {
       for (ModeMeasurement& mode : head.file.modes) merge(comm_, mode);
       if (head.change.none()) {
@@ -171,9 +155,7 @@ class Measuring {
 
   /// Collective.
   void queries(ContentSum& content) {
-    comm_.together([&] {
-      for (Index head = 0; head < shape_.heads; ++head) queries_of(head, content);
-    });
+    for (Index head = 0; head < shape_.heads; ++head) queries_of(head, content);
     for (MeasuredHead& head : heads_) {
       merge(comm_, head.changed.queries);
       if (head.change.none())
@@ -184,11 +166,20 @@ class Measuring {
   }
 
  private:
+  /// Collective.
+  template <class Step>
+  void steps(const std::vector<Range>& blocks, Step step) {
+    control_.steps(
+        comm_, static_cast<Index>(blocks.size()), [&](Index i) { step(blocks[static_cast<std::size_t>(i)]); },
+        nullptr);
+  }
+
   Matrix read(Part part, Index head, Range rows) {
     const Timed timed(seconds_.read);
     return problem_.read(part, head, rows);
   }
 
+  /// Collective.
   void keys_of(Index number, Index m, ContentSum& content) {
     MeasuredHead& head = heads_[static_cast<std::size_t>(number)];
     const Part keys{Part::keys, m}, values{Part::values, m};
@@ -197,8 +188,9 @@ class Measuring {
     (head.change.none() ? empty.file : empty.changed)
         .sum_powers(head.sample.keys[static_cast<std::size_t>(m)]);
     BothModes mode = empty;
-    for (Range rows :
-         my_blocks(comm_, problem_.rows(keys), shape_.width + shape_.value_width, key_tile_rows)) {
+    const std::vector<Range> blocks =
+        my_blocks(comm_, problem_.rows(keys), shape_.width + shape_.value_width, key_tile_rows, block_bytes_);
+    steps(blocks, [&](Range rows) {
       const Matrix key_rows = read(keys, number, rows), value_rows = read(values, number, rows);
       const Timed timed(seconds_.measure);
       inspect(problem_, keys, number, rows, key_rows, content);
@@ -215,7 +207,7 @@ class Measuring {
         mine.dropped = std::max(mine.dropped, changed.dropped);
       });
       progress_.advance(rows.size());
-    }
+    });
     head.file.modes.push_back(std::move(mode.file));
     if (head.change.none()) return;
     head.changed.modes.push_back(std::move(mode.changed));
@@ -223,13 +215,14 @@ class Measuring {
     head.key_dropped = std::max(head.key_dropped, mode.dropped);
   }
 
+  /// Collective.
   void queries_of(Index number, ContentSum& content) {
     MeasuredHead& head = heads_[static_cast<std::size_t>(number)];
     const ProblemShape changed_shape = head.changed_shape(shape_);
     const ScoreBounds file_bounds(head.file.modes, shape_), changed_bounds(head.changed.modes, changed_shape);
     const BothQueries empty{QueryMeasurement(shape_.width), QueryMeasurement(changed_shape.width)};
     BothQueries queries = empty;
-    for (Range rows : my_blocks(comm_, shape_.queries, shape_.width, key_tile_rows)) {
+    steps(my_blocks(comm_, shape_.queries, shape_.width, key_tile_rows, block_bytes_), [&](Range rows) {
       const Matrix query_rows = read({Part::queries}, number, rows);
       const Timed timed(seconds_.measure);
       inspect(problem_, {Part::queries}, number, rows, query_rows, content);
@@ -243,7 +236,7 @@ class Measuring {
         mine.file.absorb(raw, scores);
       });
       progress_.advance(rows.size());
-    }
+    });
     head.file.queries = std::move(queries.file);
     head.changed.queries = std::move(queries.changed);
   }
@@ -254,9 +247,36 @@ class Measuring {
   std::vector<MeasuredHead>& heads_;
   PhaseSeconds& seconds_;
   Progress& progress_;
+  const RunControl& control_;
+  Index block_bytes_;
 };
 
 }  // namespace
+
+HeadSample read_sample(const Communicator& comm, Problem& problem, Index head) {
+  HeadSample sample;
+  comm.together([&] {
+    sample.queries = my_sample(comm, problem, {Part::queries}, head, 8, 32);
+    for (Index m = 0; m < problem.shape().modes(); ++m)
+      sample.keys.push_back(my_sample(comm, problem, {Part::keys, m}, head, 64, 64));
+  });
+  comm.combine(sample.queries.data(), sample.queries.size());
+  for (Matrix& keys : sample.keys) comm.combine(keys.data(), keys.size());
+  const auto finite = [](const Matrix& rows) { return rows.allFinite(); };
+  if (!finite(sample.queries) || !std::all_of(sample.keys.begin(), sample.keys.end(), finite)) {
+    sample.queries.setZero();  // the full pass will name the entry
+    for (Matrix& keys : sample.keys) keys.setZero();
+  }
+  return sample;
+}
+
+ContentSum content_of(const HeadSample& sample, Index head) {
+  ContentSum content;
+  content.add({Part::queries}, head, {0, sample.queries.rows()}, sample.queries);
+  for (std::size_t m = 0; m < sample.keys.size(); ++m)
+    content.add({Part::keys, static_cast<Index>(m)}, head, {0, sample.keys[m].rows()}, sample.keys[m]);
+  return content;
+}
 
 std::string ProblemMeasurement::fingerprint() const {
   char text[17];
@@ -264,9 +284,10 @@ std::string ProblemMeasurement::fingerprint() const {
   return text;
 }
 
-std::vector<Range> my_blocks(const Communicator& comm, Index rows, Index columns, Index tile_rows) {
+std::vector<Range> my_blocks(const Communicator& comm, Index rows, Index columns, Index tile_rows,
+                             Index bytes) {
   const Range mine = share_of_rows(rows, tile_rows, comm.size(), comm.rank());
-  const Index tiles = std::max<Index>(1, bytes_per_read / (tile_rows * columns * Index{sizeof(double)}));
+  const Index tiles = std::max<Index>(1, bytes / (tile_rows * columns * Index{sizeof(double)}));
   std::vector<Range> blocks;
   for (Index begin = mine.begin; begin < mine.end; begin += tiles * tile_rows)
     blocks.push_back({begin, std::min(mine.end, begin + tiles * tile_rows)});
@@ -278,20 +299,25 @@ CoordinateWishes coordinate_wishes(const Wishes& wishes) {
 }
 
 ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, const CoordinateWishes& wishes,
-                                   PhaseSeconds& seconds, Progress& progress) {
+                                   PhaseSeconds& seconds, Progress& progress, const RunControl& control,
+                                   const RankMemory& memory) {
   const ProblemShape& shape = problem.shape();
+  const double taken = measuring_bytes(shape) + problem.buffer_bytes();
+  memory.need(comm, problem.name() + ": measuring the problem", taken + least_bytes_in_flight(shape));
+  const Blocks blocks = blocks_within(memory.left(comm, taken), shape);
   ProblemMeasurement measurement;
   ContentSum content;
   const auto measure = [&](const std::vector<CoordinateWishes>& of_head) {
     measurement.heads.clear();
-    content = ContentSum();
+    measurement.samples = content = ContentSum();
     for (Index head = 0; head < shape.heads; ++head) {
       const CoordinateWishes& wish = of_head[static_cast<std::size_t>(head)];
       const HeadSample sample = read_sample(comm, problem, head);
+      measurement.samples.merge(content_of(sample, head));
       const Timed timed(seconds.measure);
       measurement.heads.emplace_back(sample, shape, wish.change, wish.negligible_score);
     }
-    Measuring measuring(comm, problem, measurement.heads, seconds, progress);
+    Measuring measuring(comm, problem, measurement.heads, seconds, progress, control, blocks.read_bytes);
     measuring.keys(content);
     measuring.queries(content);
   };

@@ -9,6 +9,8 @@
 #include "plan.hpp"
 #include "problem.hpp"
 #include "progress.hpp"
+#include "rank_memory.hpp"
+#include "run_control.hpp"
 
 namespace kronattn {
 
@@ -18,13 +20,16 @@ struct ProblemMeasurement {
   double promise = 0;          // prod_m max|V_m| over all heads: what epsilon is relative to
   std::uint64_t content = 0;   // checksum of all entries
   std::uint64_t identity = 0;  // of the entries and the shape: the problem's fingerprint
+  ContentSum samples;          // of the rows that were looked at before the passes
 
   /// As it stands in files: 16 hexadecimal digits.
   std::string fingerprint() const;
 };
 
-/// The blocks in which a rank reads its share of `rows` rows: whole tiles, some megabytes each.
-std::vector<Range> my_blocks(const Communicator& comm, Index rows, Index columns, Index tile_rows);
+/// The blocks in which a rank reads its share of `rows` rows: whole tiles, at most `bytes` each where a tile
+/// is no more than that.
+std::vector<Range> my_blocks(const Communicator& comm, Index rows, Index columns, Index tile_rows,
+                             Index bytes);
 
 /// How the polynomial method may change coordinates.
 struct CoordinateWishes {
@@ -35,9 +40,17 @@ struct CoordinateWishes {
 /// As a solve with these wishes has them.
 CoordinateWishes coordinate_wishes(const Wishes& wishes);
 
-/// Collective. Throws AgreedFailure on entries that are not finite. Cost: O(d^2) a row; moves O(d + d_v)
-/// numbers a mode, and a sample of some thousand rows.
+/// Collective: a sample of one head, on all ranks.
+HeadSample read_sample(const Communicator& comm, Problem& problem, Index head);
+/// What it holds.
+ContentSum content_of(const HeadSample& sample, Index head);
+
+/// Collective. Throws AgreedFailure on entries that are not finite, StoppedEarly, and before any work where
+/// `memory` is too small. Cost: O(d^2) a row; moves O(d + d_v) numbers a mode, and a sample of some thousand
+/// rows.
 ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, const CoordinateWishes& wishes,
-                                   PhaseSeconds& seconds, Progress& progress = Progress::unseen());
+                                   PhaseSeconds& seconds, Progress& progress = Progress::unseen(),
+                                   const RunControl& control = RunControl::none(),
+                                   const RankMemory& memory = RankMemory());
 
 }  // namespace kronattn

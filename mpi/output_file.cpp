@@ -7,12 +7,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 
 #include "checksum.hpp"
+#include "run_lock.hpp"
 
 namespace kronattn {
 
@@ -27,20 +26,6 @@ std::string folder_of(const std::string& path) {
 
 [[noreturn]] void fail(const std::string& path, const std::string& what) {
   throw std::runtime_error(path + ": " + what);
-}
-
-/// Names this run, and no other: its job and restart under SLURM, host, process and time.
-std::string run_name() {
-  std::string name;
-  if (const char* job = std::getenv("SLURM_JOB_ID")) {
-    const char* restart = std::getenv("SLURM_RESTART_COUNT");
-    name = std::string(job) + "." + (restart != nullptr ? restart : "0") + ".";
-  }
-  char host[256] = "host";
-  gethostname(host, sizeof host - 1);
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return name + host + "." + std::to_string(getpid()) + "." +
-         std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
 }
 
 /// Whether two names mean one file, which need not exist.
@@ -67,6 +52,10 @@ void sync(const std::string& path) {
 }
 
 }  // namespace
+
+void sync_folder_of(const std::string& path) {
+  sync(folder_of(path));
+}
 
 void check_output(const Communicator& comm, const std::string& path, bool overwrite,
                   const std::vector<std::string>& inputs) {
@@ -109,9 +98,9 @@ void write_text(const Communicator& comm, const std::string& path, const std::st
 }
 
 OutputFile::OutputFile(const Communicator& comm, std::string path, std::vector<DatasetPlan> datasets,
-                       bool overwrite)
+                       bool overwrite, const std::string& run)
     : comm_(comm), path_(std::move(path)), datasets_(std::move(datasets)), overwrite_(overwrite) {
-  partial_ = path_ + ".partial." + comm.broadcast(comm.root() ? run_name() : "", 0);
+  partial_ = path_ + ".partial." + (run.empty() ? comm.broadcast(comm.root() ? run_name() : "", 0) : run);
   try {
     comm.together([&] {
       if (comm.root()) create();
@@ -128,6 +117,15 @@ OutputFile::OutputFile(const Communicator& comm, std::string path, std::vector<D
 
 OutputFile::~OutputFile() {
   if (committed_ || AgreedFailure::alone()) return;
+  bool failed = true;
+  try {
+    failed = comm_.max(write_failed_ ? 1 : 0) > 0;
+  } catch (const std::exception&) {
+  }
+  if (failed) {
+    for (h5::Handle& dataset : open_) dataset.abandon();
+    file_.abandon();
+  }
   open_.clear();
   file_.close();
   remove();
@@ -159,8 +157,8 @@ void OutputFile::create() {
     const auto bytes = static_cast<std::uint64_t>(size);
     if (bytes > 0) end = std::max(end, static_cast<std::uint64_t>(H5Dget_offset(created.get())) + bytes);
   }
-  if (!file.close()) fail(partial_, "can't be written");
   reserve(end);
+  if (!file.close()) fail(path_, "can't be written");
 }
 
 void OutputFile::reserve(std::uint64_t bytes) {
@@ -187,19 +185,27 @@ void OutputFile::write(std::size_t dataset, Index head, Range rows, const double
   if (single) rounded.assign(data, data + entries);
   const void* raw = single ? static_cast<const void*>(rounded.data()) : data;
   const std::size_t bytes = entries * (single ? sizeof(float) : sizeof(double));
-  if (!h5::write_rows(open_[dataset], plan.heads, head, rows, single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE,
-                      raw))
+  write_failed_ = !h5::write_rows(open_[dataset], plan.heads, head, rows,
+                                  single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, raw);
+  if (write_failed_)
     fail(path_, "rows " + std::to_string(rows.begin) + " to " + std::to_string(rows.end) + " of " +
                     plan.name + " can't be written");
   written_.push_back({dataset, head, rows, checksum(raw, bytes, 0)});
   bytes_written_ += static_cast<std::int64_t>(bytes);
 }
 
+void OutputFile::flush() {
+  comm_.together([&] {
+    if (H5Fflush(file_.get(), H5F_SCOPE_GLOBAL) < 0)
+      throw LostInCollective(path_ + ": can't be brought to disk");
+  });
+}
+
 void OutputFile::check_written() {
   comm_.together([&] {
     open_.clear();
-    const bool flushed = H5Fflush(file_.get(), H5F_SCOPE_GLOBAL) >= 0, closed = file_.close();
-    if (!flushed || !closed) fail(path_, "can't be brought to disk");
+    if (H5Fflush(file_.get(), H5F_SCOPE_GLOBAL) < 0 || !file_.close())
+      throw LostInCollective(path_ + ": can't be brought to disk");
   });
   file_ = h5::open_file(partial_, h5::Access::read, comm_);
   comm_.together([&] {
@@ -220,7 +226,7 @@ void OutputFile::check_written() {
     }
   });
   open_.clear();  // collective: after the ranks agree that all is well
-  file_.close();
+  if (!file_.close()) throw LostInCollective(partial_ + ": can't be closed");
 }
 
 void OutputFile::commit(const std::vector<Attribute>& attributes) {
@@ -244,7 +250,7 @@ void OutputFile::commit(const std::vector<Attribute>& attributes) {
                         "); the complete file is " + partial_);
     }
     if (!overwrite_) unlink(partial_.c_str());
-    sync(folder_of(path_));
+    sync_folder_of(path_);
   });
   committed_ = true;
 }

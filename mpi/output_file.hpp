@@ -34,14 +34,24 @@ void check_output(const Communicator& comm, const std::string& path, bool overwr
 /// Collective. Writes a small text file, which appears under its name only when it is complete and on disk.
 void write_text(const Communicator& comm, const std::string& path, const std::string& text);
 
+/// Waits until the folder of a file is on disk, with the file's name.
+void sync_folder_of(const std::string& path);
+
 class OutputFile {
  public:
   /// Collective. Creates NAME.partial.<run> with all datasets allocated. `overwrite`: the name may exist
-  /// already.
-  OutputFile(const Communicator& comm, std::string path, std::vector<DatasetPlan> datasets, bool overwrite);
+  /// already. `run`: the same on all ranks, no other run's (run_lock.hpp); made here if it is empty.
+  OutputFile(const Communicator& comm, std::string path, std::vector<DatasetPlan> datasets, bool overwrite,
+             const std::string& run = "");
 
-  /// Removes what is unfinished.
+  /// Removes what is unfinished, unless it is to be kept. Collective, but for a rank that fails alone.
   ~OutputFile();
+
+  /// What is written stays even if it is not finished: a checkpoint refers to it.
+  void keep_unfinished() { created_ = false; }
+
+  /// Collective: what is written is on disk.
+  void flush();
 
   /// Writes rows of a dataset, row-major doubles. Each rank for itself; throws std::runtime_error.
   void write(std::size_t dataset, Index head, Range rows, const double* data);
@@ -70,7 +80,8 @@ class OutputFile {
   std::string path_, partial_;
   std::vector<DatasetPlan> datasets_;
   bool overwrite_, committed_ = false;
-  bool created_ = false;  // by this rank, and to be removed if it is not finished
+  bool write_failed_ = false;  // on this rank
+  bool created_ = false;       // by this rank, and to be removed if it is not finished
   h5::Handle file_;
   std::vector<h5::Handle> open_;
   std::vector<Written> written_;

@@ -38,6 +38,9 @@ class Problem {
   /// How messages call entry (row, column) of a part: "problem.h5: K1[5,2]".
   virtual std::string entry_name(Part part, Index head, Index row, Index column) const = 0;
 
+  /// Bytes of memory that reading may take beside the rows it returns.
+  virtual double buffer_bytes() const { return 0; }
+
   /// Bytes this rank has read so far.
   virtual std::int64_t bytes_read() const = 0;
 

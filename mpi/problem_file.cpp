@@ -40,9 +40,18 @@ std::vector<std::string> mode_names(const std::vector<std::string>& names, const
 
 /// Opens a dataset and checks that it is a table of floating numbers.
 h5::DatasetInfo table_info(const h5::Handle& file, const std::string& name) {
-  if (!h5::has_dataset(file, name)) throw std::runtime_error("dataset " + name + " is missing");
-  const h5::DatasetInfo info = h5::dataset_info(h5::open_dataset(file, name));
+  if (!h5::has_link(file, name)) throw std::runtime_error("dataset " + name + " is missing");
+  if (!h5::has_dataset(file, name))
+    throw std::runtime_error(name + " is no dataset, or a link that leads nowhere; need a dataset");
+  const h5::Handle dataset = h5::open_dataset(file, name);
+  const h5::DatasetInfo info = h5::dataset_info(dataset);
   if (!info.floating) throw std::runtime_error(name + " is not of type float32 or float64");
+  if (info.elsewhere)
+    throw std::runtime_error(name +
+                             " has its entries in other files; need them in this one, since missing "
+                             "ones would be read as zeros");
+  if (const auto filter = h5::missing_filter(dataset))
+    throw std::runtime_error(name + " needs the filter " + *filter + ", which this HDF5 does not have");
   if (info.shape.size() != 2 && info.shape.size() != 3)
     throw std::runtime_error(name + " is " + shape_text(info.shape) +
                              "; need rows x width, or heads x rows x width");
@@ -173,7 +182,8 @@ ProblemDescription describe_problem(const std::string& path, std::optional<doubl
   }
 }
 
-ProblemFile::ProblemFile(const Communicator& comm, const std::string& path, std::optional<double> scale)
+ProblemFile::ProblemFile(const Communicator& comm, const std::string& path, std::optional<double> scale,
+                         const RankMemory& memory)
     : path_(path) {
   std::string text;
   comm.together([&] {
@@ -181,12 +191,17 @@ ProblemFile::ProblemFile(const Communicator& comm, const std::string& path, std:
   });
   description_ = from_json(nlohmann::json::parse(comm.broadcast(text, 0)));
   file_ = h5::open_file(path, h5::Access::read, comm);
+  const double most_cached = memory.left(comm, 0) / static_cast<double>(4 * (1 + 2 * shape().modes()));
   comm.together([&] {
-    queries_ = h5::open_dataset(file_, queries_name);
-    for (const std::string& key_name : description_.key_names)
-      keys_.push_back(h5::open_dataset(file_, key_name));
-    for (const std::string& value_name : description_.value_names)
-      values_.push_back(h5::open_dataset(file_, value_name));
+    length_.emplace(path);
+    const auto open = [&](const std::string& name) {
+      h5::Handle dataset = h5::open_dataset(file_, name, most_cached);
+      buffer_bytes_ += h5::buffer_bytes(dataset);
+      return dataset;
+    };
+    queries_ = open(queries_name);
+    for (const std::string& key_name : description_.key_names) keys_.push_back(open(key_name));
+    for (const std::string& value_name : description_.value_names) values_.push_back(open(value_name));
   });
 }
 
@@ -207,6 +222,7 @@ Matrix ProblemFile::read(Part part, Index head, Range rows) {
   if (!h5::read_rows(dataset, description_.has_heads, head, rows, H5T_NATIVE_DOUBLE, data.data()))
     throw std::runtime_error(path_ + ": rows " + std::to_string(rows.begin) + " to " +
                              std::to_string(rows.end) + " of " + part_name(part) + " can't be read");
+  length_->check();
   const Index bytes = part.kind == Part::queries ? description_.query_bytes
                       : part.kind == Part::keys  ? description_.key_bytes[mode]
                                                  : description_.value_bytes[mode];

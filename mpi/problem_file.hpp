@@ -6,6 +6,7 @@
 #include "communicator.hpp"
 #include "h5.hpp"
 #include "problem.hpp"
+#include "rank_memory.hpp"
 
 namespace kronattn {
 
@@ -25,8 +26,10 @@ ProblemDescription describe_problem(const std::string& path, std::optional<doubl
 
 class ProblemFile : public Problem {
  public:
-  /// Collective. Only rank 0 looks at the description; all ranks open the datasets.
-  ProblemFile(const Communicator& comm, const std::string& path, std::optional<double> scale);
+  /// Collective. Only rank 0 looks at the description; all ranks open the datasets. Chunks that are kept in
+  /// memory take a quarter of it at most.
+  ProblemFile(const Communicator& comm, const std::string& path, std::optional<double> scale,
+              const RankMemory& memory = RankMemory());
 
   const ProblemDescription& description() const { return description_; }
   const ProblemShape& shape() const override { return description_.shape; }
@@ -34,6 +37,7 @@ class ProblemFile : public Problem {
   Precision precision() const override { return description_.precision; }
   Matrix read(Part part, Index head, Range rows) override;
   std::string entry_name(Part part, Index head, Index row, Index column) const override;
+  double buffer_bytes() const override { return buffer_bytes_; }
   std::int64_t bytes_read() const override { return bytes_read_; }
 
  private:
@@ -41,8 +45,10 @@ class ProblemFile : public Problem {
 
   std::string path_;
   ProblemDescription description_;
+  std::optional<h5::LengthWatch> length_;
   h5::Handle file_, queries_;
   std::vector<h5::Handle> keys_, values_;
+  double buffer_bytes_ = 0;
   std::int64_t bytes_read_ = 0;
 };
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "watchdog.hpp"
+
 namespace kronattn {
 
 Progress& Progress::unseen() {
@@ -17,6 +19,7 @@ void Progress::at_head(Index head, Index heads) {
 }
 
 void Progress::begin(const std::string& step, Index rows, double pieces) {
+  Activity::begin(step);
   if (!sink_) return;
   end();
   state_.step = step;
@@ -29,6 +32,7 @@ void Progress::begin(const std::string& step, Index rows, double pieces) {
 }
 
 void Progress::advance(Index pieces) {
+  Activity::moved();
   if (!sink_) return;
   pieces_done_ += static_cast<double>(pieces);
   if (pieces_done_ < pieces_) tell_when_due(clock_());  // else the next step is more worth telling

@@ -1,10 +1,10 @@
 #include "report.hpp"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
+#include <fstream>
 #include <sstream>
 
 #include "version.hpp"
@@ -17,10 +17,12 @@ const char* name(Precision precision) {
   return precision == Precision::single_precision ? "single" : "double";
 }
 
+/// Of this program alone: what getrusage says counts the process that started it, too.
 double peak_rss_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) * 1024;
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.rfind("VmHWM:", 0) == 0) return 1024 * std::strtod(line.c_str() + 6, nullptr);
+  return 0;
 }
 
 /// What the plans of all heads come to.
@@ -107,7 +109,8 @@ Json solve_report(const Communicator& comm, const Problem& problem, const Proble
                       facts.total_seconds,
                       peak_rss_bytes(),
                       static_cast<double>(problem.bytes_read()),
-                      static_cast<double>(comm.bytes_reduced())};
+                      static_cast<double>(comm.bytes_reduced()),
+                      facts.checkpoint_seconds};
   comm.max(slowest, std::size(slowest));
   const std::int64_t bytes_read = comm.sum(problem.bytes_read()),
                      bytes_written = comm.sum(facts.bytes_written);
@@ -152,7 +155,9 @@ Json solve_report(const Communicator& comm, const Problem& problem, const Proble
                    {"bytes_read_largest_rank", static_cast<std::int64_t>(slowest[8])},
                    {"bytes_written", bytes_written},
                    {"bytes_reduced", static_cast<std::int64_t>(slowest[9])},
-                   {"resumed", false}};
+                   {"resumed", facts.resumed},
+                   {"checkpoints", facts.checkpoints},
+                   {"checkpoint_seconds", slowest[10]}};
   return report;
 }
 

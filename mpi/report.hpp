@@ -30,6 +30,9 @@ struct RunFacts {
   Rates rates;                     // for the prediction
   std::int64_t bytes_written = 0;  // by this rank
   double total_seconds = 0;        // of this rank
+  bool resumed = false;            // the run went on from a checkpoint
+  std::int64_t checkpoints = 0;    // saved
+  double checkpoint_seconds = 0;   // of this rank
 };
 
 /// Collective. The same on every rank.

@@ -4,9 +4,11 @@
 #include <memory>
 
 #include "communicator.hpp"
+#include "content.hpp"
 #include "output_file.hpp"
 #include "problem_file.hpp"
 #include "report.hpp"
+#include "row_set.hpp"
 #include "solve.hpp"
 
 namespace kronattn {
@@ -14,22 +16,56 @@ namespace kronattn {
 /// A result that is being written.
 class ResultWriter {
  public:
-  /// Collective.
+  /// Collective. `run` as in OutputFile.
   ResultWriter(const Communicator& comm, const std::string& path, const ProblemDescription& problem,
-               Precision output_precision, bool overwrite);
+               Precision output_precision, bool overwrite, const std::string& run = "");
 
   void write(Index head, Range rows, const RowOutputs& outputs);
 
   /// Collective: everything on disk and compared.
   void check_written() { file_.check_written(); }
-  /// Collective: the report and the fingerprint beside it, and the name.
-  void commit(const Json& report, const std::string& fingerprint);
+  /// Collective: the report, the fingerprint and what it was solved as beside it, and the name.
+  void commit(const Json& report, const std::string& fingerprint, const nlohmann::json& solved_as);
+
+  /// Collective: on disk as far as it is written.
+  void flush() { file_.flush(); }
+  /// What is written is kept even if it is not finished.
+  void keep_unfinished() { file_.keep_unfinished(); }
+  /// Of all rows that this rank has written.
+  const ContentSum& rows_written() const { return rows_written_; }
 
   std::int64_t bytes_written() const { return file_.bytes_written(); }
 
  private:
+  Precision output_precision_;
   OutputFile file_;
+  ContentSum rows_written_;
 };
+
+/// The unfinished result of a run that has ended, on this process alone.
+class PartialResult {
+ public:
+  /// Throws std::runtime_error if it can't be read or is not of this problem.
+  PartialResult(const std::string& path, const ProblemDescription& problem, Precision output_precision);
+
+  /// O, log_normalizer and error_bound of some rows. Throws std::runtime_error.
+  RowOutputs read(Index head, Range rows) const;
+  /// As ResultWriter::rows_written has it.
+  ContentSum checksum(Index head, Range rows, const RowOutputs& outputs) const;
+  /// This rank's share of some rows, a few thousand together.
+  std::vector<Range> share(const RowSet& rows, const Communicator& comm) const;
+
+ private:
+  std::string path_;
+  bool heads_;
+  Index value_width_;
+  Precision output_precision_;
+  h5::Handle file_, output_, log_normalizer_, error_bound_;
+};
+
+/// What the complete result at `path` was solved as, beside its fingerprint; null where there is none. On
+/// this process alone.
+nlohmann::json solved_as(const std::string& path);
 
 /// A complete result, read back.
 class ResultFile {

@@ -61,13 +61,18 @@ Index affordable_rows(const ProblemShape& shape, const Rates& rates, double thre
 }
 
 Verification verify(const Communicator& comm, Problem& problem, const ProblemMeasurement& measurement,
-                    const ResultFile& result, Index rows, Progress& progress) {
+                    const ResultFile& result, Index rows, Progress& progress, const RankMemory& memory) {
   const ProblemShape& shape = problem.shape();
   const Json promised = result.report()["certificate"]["epsilon"];
   const std::optional<double> epsilon =
       promised.is_number() ? std::optional<double>(promised.get<double>()) : std::nullopt;
   const Index samples = std::min(rows, shape.queries);
   const Range mine = share(samples, comm.size(), comm.rank());
+  const double taken = head_bytes(shape, PlannedHead());  // of an exact head
+  memory.need(comm, problem.name() + ": verifying a result", taken + least_bytes_in_flight(shape));
+  const Blocks blocks = blocks_within(memory.left(comm, taken), shape);
+  const auto passes =
+      tile_count(tile_range(0, samples, (samples + comm.size() - 1) / comm.size()).size(), blocks.exact_rows);
 
   Verification verification;
   verification.rows_checked = samples * shape.heads;
@@ -76,24 +81,29 @@ Verification verify(const Communicator& comm, Problem& problem, const ProblemMea
   for (Index head = 0; head < shape.heads && samples > 0; ++head) {
     const Coordinates coordinates(measurement.heads[static_cast<std::size_t>(head)].file, shape);
     const ExactCertificate certificate(shape, coordinates, Precision::double_precision);
-    KeyTiles tiles(comm, problem, head, coordinates, verification.seconds, content);
-    Matrix queries(mine.size(), shape.width);
-    comm.together([&] {
-      for (Index i = 0; i < mine.size(); ++i) {
-        const Index row = sampled_row(mine.begin + i, samples, shape.queries);
-        queries.row(i) = problem.read({Part::queries}, head, {row, row + 1});
-      }
-    });
-    ExactAttention attention(shape, coordinates, queries, 1);
+    KeyTiles tiles(comm, problem, head, coordinates, verification.seconds, content, blocks.kept_bytes);
     progress.at_head(head, shape.heads);
-    progress.begin("exact", mine.size(), tiles.tuples());
-    absorb_all(tiles, shape.modes(), attention, progress);
-    const RowOutputs reference = attention.finish(certificate);
-    comm.together([&] {
-      for (Index i = 0; i < mine.size(); ++i)
-        comparison.compare(result.read_row(head, sampled_row(mine.begin + i, samples, shape.queries)),
-                           reference, i, measurement.promise, epsilon);
-    });
+    progress.begin("exact", mine.size(), static_cast<double>(passes) * tiles.tuples());
+    for (Index pass = 0; pass < passes; ++pass) {
+      const Range part = tile_range(pass, mine.size(), blocks.exact_rows);
+      const Index count = std::max<Index>(part.size(), 0);
+      const auto row_of = [&](Index i) {
+        return sampled_row(mine.begin + part.begin + i, samples, shape.queries);
+      };
+      Matrix queries(count, shape.width);
+      comm.together([&] {
+        for (Index i = 0; i < count; ++i)
+          queries.row(i) = problem.read({Part::queries}, head, {row_of(i), row_of(i) + 1});
+      });
+      // At order 2 a row alone would fill one lane of a vector; at higher orders its key tuples fill them.
+      ExactAttention attention(shape, coordinates, queries, shape.order() == 2 ? 8 : 1);
+      absorb_all(tiles, shape.modes(), attention, [&] { progress.advance(1); });
+      const RowOutputs reference = attention.finish(certificate);
+      comm.together([&] {
+        for (Index i = 0; i < count; ++i)
+          comparison.compare(result.read_row(head, row_of(i)), reference, i, measurement.promise, epsilon);
+      });
+    }
   }
 
   double largest[] = {verification.max_error, verification.max_error_over_bound,

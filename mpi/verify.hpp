@@ -22,9 +22,11 @@ struct Verification {
 /// thread.
 Index affordable_rows(const ProblemShape& shape, const Rates& rates, double threads);
 
-/// Collective. `rows` rows of each head, evenly spread. Computes them by the exact method.
+/// Collective. `rows` rows of each head, evenly spread. Computes them by the exact method, as many at a time
+/// as `memory` holds.
 Verification verify(const Communicator& comm, Problem& problem, const ProblemMeasurement& measurement,
-                    const ResultFile& result, Index rows, Progress& progress = Progress::unseen());
+                    const ResultFile& result, Index rows, Progress& progress = Progress::unseen(),
+                    const RankMemory& memory = RankMemory());
 
 Json verify_report(const Verification& verification);
 

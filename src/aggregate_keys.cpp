@@ -90,7 +90,8 @@ void KeyAggregate::absorb(const Monomials& monomials, Index from_degree, const C
         PartialSums sums(part.count * columns_, sums_.to_high());
         const Range members = tile_range(group, tiles, together);
         for (Index tile = members.begin; tile < members.end; ++tile, ++sums.terms)
-          aggregate_features(monomials, part, from_degree, packed[static_cast<std::size_t>(tile)], sums, buffer);
+          aggregate_features(monomials, part, from_degree, packed[static_cast<std::size_t>(tile)], sums,
+                             buffer);
         const std::lock_guard guard(locks[p]);
         for (Index m = std::max(from_degree, part.degree); m <= part.highest_degree(); ++m) {
           const Range range = part.degrees[static_cast<std::size_t>(m - part.degree)];
@@ -107,8 +108,9 @@ double KeyAggregate::roundings(Index degree, Index rows, double rows_per_weight)
   const double product_and_tile_sum = static_cast<double>(std::min(aggregate_tile_rows<double>, rows));
   // The quantum counts relatively to rows * 1, the maxima only lie in [1/2, 1): 2^degree for the keys, 2 for
   // values.
-  const double quantum = FixedPointSums::quantisation(static_cast<double>(tile_count(rows, aggregate_tile_rows<double>))) *
-                         std::ldexp(2.0, static_cast<int>(degree) + 1) * rows_per_weight / unit_roundoff;
+  const double quantum =
+      FixedPointSums::quantisation(static_cast<double>(tile_count(rows, aggregate_tile_rows<double>))) *
+      std::ldexp(2.0, static_cast<int>(degree) + 1) * rows_per_weight / unit_roundoff;
   return features + product_and_tile_sum + std::ceil(quantum) + 4;  // 3 of the sum, 1 of a weighted value
 }
 

@@ -85,8 +85,9 @@ PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Co
     roundings += static_cast<double>(shape.modes());                  // product over the modes
     roundings += static_cast<double>(5 * m + 1);                      // multinomial weights, w_l / unit
     roundings += static_cast<double>(std::max<Index>(m - 1, 0)) + 1;  // query feature times sum
-    roundings += static_cast<double>(query_block) + blocks[static_cast<std::size_t>(m)];  // sum of the monomials
-    roundings += static_cast<double>(degree + 4);                     // the coefficient; sum over the degrees
+    roundings +=
+        static_cast<double>(query_block) + blocks[static_cast<std::size_t>(m)];  // sum of the monomials
+    roundings += static_cast<double>(degree + 4);  // the coefficient; sum over the degrees
     roundings_.push_back(roundings);
   }
 }

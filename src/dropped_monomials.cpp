@@ -15,7 +15,8 @@ DroppedMonomials::DroppedMonomials(const Monomials& monomials, const MeasuredHea
   std::vector<double> counts;
   for (Index m = 0; m <= monomials.degree(); ++m)
     counts.push_back(static_cast<double>(monomials.of_degree(m).size()));
-  const std::vector<double> blocks = most_blocks(counts, query_block, monomials_of_a_part(shape.value_width + 1));
+  const std::vector<double> blocks =
+      most_blocks(counts, query_block, monomials_of_a_part(shape.value_width + 1));
   roundings_.push_back(0);
   for (Index m = 1; m <= monomials.degree(); ++m) {
     for (Index l = 0; l < monomials.variables(); ++l) {

@@ -34,7 +34,9 @@ struct QueryEvaluation::Worker {
         dropped(static_cast<std::size_t>(of.monomials_.degree()) + 1) {}
 
   static Index group_rows() { return query_group_rows<double>(); }
-  Index moments_of_a_group() const { return group_rows() * (of.monomials_.degree() + 1) * of.combined_.columns; }
+  Index moments_of_a_group() const {
+    return group_rows() * (of.monomials_.degree() + 1) * of.combined_.columns;
+  }
   double* kept_of(Index group) { return kept.data() + group * group_rows() * (of.monomials_.degree() + 1); }
   double* points_of(Index group) { return group_points.data() + group * group_rows() * points.rows(); }
 
@@ -83,10 +85,9 @@ struct QueryEvaluation::Worker {
         of.dropped_.finish(points_of(group) + lane, group_rows(), row_kept.data(), degree(rows[at]),
                            dropped.data());
       }
-      const RowBound bound =
-          of.certificate_.finish(row_moments.data(), scores[i], *polynomials[i],
-                                 of.dropped_.none() ? nullptr : dropped.data(),
-                                 outputs.output.row(row).data(), outputs.log_normalizer(row));
+      const RowBound bound = of.certificate_.finish(
+          row_moments.data(), scores[i], *polynomials[i], of.dropped_.none() ? nullptr : dropped.data(),
+          outputs.output.row(row).data(), outputs.log_normalizer(row));
       outputs.error_bound(row) = bound.output;
       outputs.log_error(row) = bound.log_normalizer;
       if (!of.promise_.kept(bound.output, bound.log_normalizer)) missing.push_back(rows[at]);
@@ -115,17 +116,17 @@ struct QueryEvaluation::Worker {
 
   const QueryEvaluation& of;
   RowChooser chooser;
-  Matrix points;                                  // (d, tile) one coordinate per row
-  Buffer<double> group_points, moments, kept;     // [group][...][row]
+  Matrix points;                               // (d, tile) one coordinate per row
+  Buffer<double> group_points, moments, kept;  // [group][...][row]
   Buffer<double> row_moments, row_kept, buffer;
   std::vector<double> dropped;
   std::int64_t evaluated = 0;
 };
 
 QueryEvaluation::QueryEvaluation(const MeasuredHead& head, const ProblemShape& shape,
-                                 const Coordinates& coordinates, const Monomials& monomials, const Matrix& combined,
-                                 DroppedMonomials dropped, Precision output_precision, Promise promise,
-                                 bool degree_is_fixed)
+                                 const Coordinates& coordinates, const Monomials& monomials,
+                                 const Matrix& combined, DroppedMonomials dropped, Precision output_precision,
+                                 Promise promise, bool degree_is_fixed)
     : head_(head),
       shape_(shape),
       coordinates_(coordinates),

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "exact_kernel.hpp"
 #include "exponential.hpp"
 #include "tiles.hpp"
 
@@ -13,9 +14,6 @@ namespace {
 
 constexpr double no_score = -std::numeric_limits<double>::infinity();
 
-/// Rows whose scores are formed together: 32 rows of 512 scores stay in the second-level cache.
-constexpr Index score_rows = 32;
-
 /// What a weight relative to `from` is multiplied with to be relative to `to`, to >= from.
 double shift(double from, double to) {
   return from == to ? 1.0 : from == no_score ? 0.0 : exponential(from - to);
@@ -23,20 +21,8 @@ double shift(double from, double to) {
 
 /// The last level: ordinary attention of `queries` (b, d) over one tile.
 void sum_scores(const KeyTile& tile, const ConstTile& queries, SoftmaxSums& result) {
-  Matrix scores(score_rows, tile.keys.rows());
-  for (Index begin = 0; begin < queries.rows(); begin += score_rows) {
-    const Index rows = std::min(score_rows, queries.rows() - begin);
-    scores.topRows(rows).noalias() = queries.middleRows(begin, rows) * tile.keys.transpose();
-    for (Index i = 0; i < rows; ++i) {
-      double* row = scores.row(i).data();
-      double maximum = row[0];
-#pragma omp simd reduction(max : maximum)
-      for (Index j = 1; j < scores.cols(); ++j) maximum = std::max(maximum, row[j]);
-      exponential_below(row, scores.cols(), maximum);
-      result.maximum(begin + i) = maximum;
-    }
-    result.sums.middleRows(begin, rows).noalias() = scores.topRows(rows) * tile.values;
-  }
+  sum_tile(queries.data(), queries.outerStride(), queries.rows(), tile.keys.data(), tile.values.data(),
+           tile.keys.rows(), tile.keys.cols(), tile.values.cols(), result.maximum.data(), result.sums.data());
 }
 
 void sum_level(const std::vector<const KeyTile*>& tiles, std::size_t level, const ConstTile& queries,

@@ -29,8 +29,8 @@ constexpr int features_together = 3, most_columns = 9;  // of 32
 constexpr int features_together = 2, most_columns = 5;  // of 16
 #endif
 
-/// The same vector; the compiler must hold it in a register, not load it again for each use: loads are what the
-/// kernels run out of first.
+/// The same vector; the compiler must hold it in a register, not load it again for each use: loads are what
+/// the kernels run out of first.
 template <class V>
 HWY_INLINE V in_register(V vector) {
 #if HWY_ARCH_X86
@@ -45,14 +45,14 @@ enum class Features { formed, formed_and_stored, stored };
 /// What a block of features is formed from.
 template <class T>
 struct BlockOf {
-  const T* points;               // of coordinate 0
-  const T* parents;              // of monomial `first_parent`
-  Index first_parent;            //
-  const std::int32_t* parent;    // of each monomial of the block
-  const std::int32_t* axis;      //
-  T* here;                       // the block's own features
-  Index rows;                    // from one coordinate, or monomial, to the next
-  Index count;                   // monomials
+  const T* points;             // of coordinate 0
+  const T* parents;            // of monomial `first_parent`
+  Index first_parent;          //
+  const std::int32_t* parent;  // of each monomial of the block
+  const std::int32_t* axis;    //
+  T* here;                     // the block's own features
+  Index rows;                  // from one coordinate, or monomial, to the next
+  Index count;                 // monomials
 
   const T* parent_of(Index a) const { return parents + (parent[a] - first_parent) * rows; }
   const T* axis_of(Index a) const { return points + axis[a] * rows; }
@@ -60,7 +60,8 @@ struct BlockOf {
 
 /// The features of the roots, along the way from the constant: the same products as by way of their parents.
 template <class T>
-void form_roots(const Monomials& monomials, Range roots, const T* points, Index rows, Index vectors, T* here) {
+void form_roots(const Monomials& monomials, Range roots, const T* points, Index rows, Index vectors,
+                T* here) {
   const Lanes<T> d;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   std::vector<Index> axes;
@@ -101,8 +102,7 @@ HWY_NOINLINE void evaluate_block(const BlockOf<T>& block, const T* sums, Index c
     }
     for (int c = 0; c < columns_here; ++c) {
       const Vec<T> sum = in_register(hn::Set(d, sums[c]));
-      for (int v = 0; v < vectors; ++v)
-        accumulators[c][v] = hn::MulAdd(feature[v], sum, accumulators[c][v]);
+      for (int v = 0; v < vectors; ++v) accumulators[c][v] = hn::MulAdd(feature[v], sum, accumulators[c][v]);
     }
   }
   for (int c = 0; c < columns_here; ++c)
@@ -245,7 +245,8 @@ HWY_NOINLINE void aggregate_some(const BlockOf<T>& block, Index a, const T* weig
     for (int c = 0; c < columns_here; ++c) {
       const Vec<T> weight = in_register(hn::Load(d, weighted + c * lanes));
       for (int i = 0; i < monomials_here; ++i)
-        accumulators[i * columns_here + c] = hn::MulAdd(feature[i], weight, accumulators[i * columns_here + c]);
+        accumulators[i * columns_here + c] =
+            hn::MulAdd(feature[i], weight, accumulators[i * columns_here + c]);
     }
   }
   HWY_ALIGN T sums[padded];
@@ -323,26 +324,34 @@ void aggregate_part(const Monomials& monomials, const Subtree& part, Index from_
       const int count = static_cast<int>((piece + 1) * columns / pieces - first);
       const T* weighted = keys.weighted() + first * lanes;
       if (root || piece > 0)
-        aggregate_columns<Features::stored>(count, block, weighted, columns, keys.vectors(), products + first);
+        aggregate_columns<Features::stored>(count, block, weighted, columns, keys.vectors(),
+                                            products + first);
       else if (m < last || pieces > 1)
         aggregate_columns<Features::formed_and_stored>(count, block, weighted, columns, keys.vectors(),
                                                        products + first);
       else
-        aggregate_columns<Features::formed>(count, block, weighted, columns, keys.vectors(), products + first);
+        aggregate_columns<Features::formed>(count, block, weighted, columns, keys.vectors(),
+                                            products + first);
     }
     if (m < from_degree) return;
     const Range of_degree = part.degrees[static_cast<std::size_t>(m - part.degree)];
     const Index first = (part.first_of(m) + range.begin - of_degree.begin) * columns;
-    add_products(products, range.size() * columns, sums.to_high, sums.high.data() + first, sums.low.data() + first);
+    add_products(products, range.size() * columns, sums.to_high, sums.high.data() + first,
+                 sums.low.data() + first);
   });
 }
 
-Index lanes_of_double() { return static_cast<Index>(hn::Lanes(Lanes<double>())); }
-Index vectors_of_a_group() { return features_together; }
-const char* target_name() { return hwy::TargetName(HWY_TARGET); }
+Index lanes_of_double() {
+  return static_cast<Index>(hn::Lanes(Lanes<double>()));
+}
+Index vectors_of_a_group() {
+  return features_together;
+}
+const char* target_name() {
+  return hwy::TargetName(HWY_TARGET);
+}
 void aggregate_double(const Monomials& monomials, const Subtree& part, Index from_degree,
-                      const PackedKeys<double>& keys, PartialSums& sums,
-                      Buffer<double>& buffer) {
+                      const PackedKeys<double>& keys, PartialSums& sums, Buffer<double>& buffer) {
   aggregate_part(monomials, part, from_degree, keys, sums, buffer);
 }
 void aggregate_float(const Monomials& monomials, const Subtree& part, Index from_degree,
@@ -391,18 +400,18 @@ Index query_group_rows() {
 template Index query_group_rows<double>();
 template Index query_group_rows<float>();
 
-const char* instruction_set() { return HWY_DYNAMIC_DISPATCH(target_name)(); }
+const char* instruction_set() {
+  return HWY_DYNAMIC_DISPATCH(target_name)();
+}
 
 template <>
 void aggregate_features(const Monomials& monomials, const Subtree& part, Index from_degree,
-                        const PackedKeys<double>& keys, PartialSums& sums,
-                        Buffer<double>& buffer) {
+                        const PackedKeys<double>& keys, PartialSums& sums, Buffer<double>& buffer) {
   HWY_DYNAMIC_DISPATCH(aggregate_double)(monomials, part, from_degree, keys, sums, buffer);
 }
 template <>
 void aggregate_features(const Monomials& monomials, const Subtree& part, Index from_degree,
-                        const PackedKeys<float>& keys, PartialSums& sums,
-                        Buffer<float>& buffer) {
+                        const PackedKeys<float>& keys, PartialSums& sums, Buffer<float>& buffer) {
   HWY_DYNAMIC_DISPATCH(aggregate_float)(monomials, part, from_degree, keys, sums, buffer);
 }
 template <>

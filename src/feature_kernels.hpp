@@ -7,7 +7,8 @@
 // parent times a coordinate, formed in the registers in which it is multiplied, and stored only where
 // children or more columns need it again. Columns are taken as many together as there are registers for
 // accumulators. Vectors are Google Highway's, so that the instruction set is chosen when the program runs:
-// what depends on it (lanes, the order of a tile's sum) is the same for all ranks and threads on one CPU type.
+// what depends on it (lanes, the order of a tile's sum) is the same for all ranks and threads on one CPU
+// type.
 //
 //   T   double or float: of features, weights and G, and of the sums within a tile or a block
 #pragma once
@@ -33,7 +34,8 @@ Index query_group_rows();
 /// The instruction set that is used, as Highway names it.
 const char* instruction_set();
 
-/// Monomials of a query block, which are summed in T before they are added to the moments; and of a key block.
+/// Monomials of a query block, which are summed in T before they are added to the moments; and of a key
+/// block.
 inline constexpr Index query_block = 64;
 inline constexpr Index key_block = 32;
 
@@ -103,9 +105,9 @@ struct CombinedSums {
   Buffer<T> magnitudes;  // (r), or empty
 };
 
-/// Adds the part's share of the moments of query_group_rows() queries up to `degree`: points [coordinate][row],
-/// moments [degree][column][row]; where there are magnitudes also kept [degree][row] += sum |q^a| magnitudes(a).
-/// Cost: 2 rows count columns flops.
+/// Adds the part's share of the moments of query_group_rows() queries up to `degree`: points
+/// [coordinate][row], moments [degree][column][row]; where there are magnitudes also kept [degree][row] +=
+/// sum |q^a| magnitudes(a). Cost: 2 rows count columns flops.
 template <class T>
 void evaluate_features(const Monomials& monomials, const Subtree& part, const CombinedSums<T>& combined,
                        const T* points, Index degree, double* moments, double* kept, Buffer<T>& buffer);

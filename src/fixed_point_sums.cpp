@@ -37,7 +37,8 @@ void FixedPointSums::add(Index first, const double* terms, Index count) {
 void FixedPointSums::merge(Index first, const std::uint64_t* high, const std::uint64_t* low, Index count,
                            std::int64_t terms) {
   std::int64_t* words = words_.data() + 2 * first;
-  const std::uint64_t bias = std::bit_cast<std::uint64_t>(round_to_integer) * static_cast<std::uint64_t>(terms);
+  const std::uint64_t bias =
+      std::bit_cast<std::uint64_t>(round_to_integer) * static_cast<std::uint64_t>(terms);
   for (Index i = 0; i < count; ++i) {
     words[2 * i] += static_cast<std::int64_t>(high[i] - bias);
     words[2 * i + 1] += static_cast<std::int64_t>(low[i] - bias);

@@ -44,6 +44,7 @@ double up_from(long double x) {
 ModeMeasurement::ModeMeasurement(Index width, Index value_width)
     : key_min(Vector::Constant(width, HUGE_VAL)),
       key_max(Vector::Constant(width, -HUGE_VAL)),
+      key_nonzero(width),
       key_sums(width),
       value_min(Vector::Constant(value_width, HUGE_VAL)),
       value_max(Vector::Constant(value_width, -HUGE_VAL)) {}
@@ -51,6 +52,7 @@ ModeMeasurement::ModeMeasurement(Index width, Index value_width)
 void ModeMeasurement::absorb_keys(const ConstTile& keys, const Vector& weights, Index order) {
   const Index d = keys.cols();
   rows += keys.rows();
+  key_nonzero.absorb(keys);
   for (Index begin = 0; begin < keys.rows(); begin += key_tile_rows) {
     const Index end = std::min(keys.rows(), begin + key_tile_rows);
     std::vector<long double> sums(static_cast<std::size_t>(d), 0);
@@ -129,6 +131,7 @@ void ModeMeasurement::merge(const ModeMeasurement& other) {
   rows += other.rows;
   key_min = key_min.cwiseMin(other.key_min);
   key_max = key_max.cwiseMax(other.key_max);
+  key_nonzero.merge(other.key_nonzero);
   key_norm = std::max(key_norm, other.key_norm);
   weight_max = std::max(weight_max, other.weight_max);
   weight_sum.merge(other.weight_sum);
@@ -188,12 +191,13 @@ RowScores ScoreBounds::row(const double* query) const {
   return scores;
 }
 
-QueryMeasurement::QueryMeasurement(Index width) : largest(Vector::Zero(width)) {
+QueryMeasurement::QueryMeasurement(Index width) : largest(Vector::Zero(width)), nonzero(width) {
   spreads.rows.assign(static_cast<std::size_t>(SpreadClasses::count), 0);
   spreads.below = spreads.above = Vector::Zero(SpreadClasses::count);
 }
 
 void QueryMeasurement::absorb(const ConstTile& queries, const std::vector<RowScores>& scores) {
+  nonzero.absorb(queries);
   for (Index i = 0; i < queries.rows(); ++i) {
     const RowScores& row = scores[static_cast<std::size_t>(i)];
     largest = largest.cwiseMax(queries.row(i).transpose().cwiseAbs());
@@ -209,6 +213,7 @@ void QueryMeasurement::absorb(const ConstTile& queries, const std::vector<RowSco
 
 void QueryMeasurement::merge(const QueryMeasurement& other) {
   largest = largest.cwiseMax(other.largest);
+  nonzero.merge(other.nonzero);
   score_bound = std::max(score_bound, other.score_bound);
   box_bound = std::max(box_bound, other.box_bound);
   score_error = std::max(score_error, other.score_error);
@@ -231,6 +236,7 @@ MeasuredHead::MeasuredHead(const HeadSample& file_sample, const ProblemShape& sh
   if (may_change)
     change = shape.order() == 2 ? ChangeOfCoordinates(file_sample, shape.scale, negligible_score)
                                 : ChangeOfCoordinates::merging(file_sample, shape.scale);
+  alike = alike_columns(file_sample);
   sample = file_sample;
   if (!change.none()) {
     sample = {change.queries(file_sample.queries).rows, {}};
@@ -241,6 +247,12 @@ MeasuredHead::MeasuredHead(const HeadSample& file_sample, const ProblemShape& sh
     }
   }
   scores = ScoreShape(sample, shape.scale);
+}
+
+std::optional<TwoValuedColumns> two_valued_columns(const MeasuredHead& head, double scale) {
+  std::vector<const NonzeroRange*> ranges = {&head.file.queries.nonzero};
+  for (const ModeMeasurement& mode : head.file.modes) ranges.push_back(&mode.key_nonzero);
+  return TwoValuedColumns::of(head.alike, ranges, scale);
 }
 
 QueryTile::QueryTile(const MeasuredHead& head, const ScoreBounds& bounds, const ProblemShape& shape,

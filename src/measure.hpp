@@ -6,11 +6,13 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "change_of_coordinates.hpp"
 #include "fixed_point_sums.hpp"
 #include "score_shape.hpp"
+#include "two_valued.hpp"
 #include "types.hpp"
 
 namespace kronattn {
@@ -28,12 +30,13 @@ struct ModeMeasurement {
   /// Takes what another one has absorbed in.
   void merge(const ModeMeasurement& other);
 
-  Index rows = 0;           //       keys absorbed so far
-  Vector key_min, key_max;  // (d)   range of each key column
-  double key_norm = 0;      //       max_j (sum_l |K_jl|^k)^(1/k)
-  double weight_max = 0;    //       largest weight
-  ExactSums weight_sum{1};  //       sum_j w_j
-  ExactSums key_sums;       // (d)   sum_j w_j K_jl
+  Index rows = 0;            //       keys absorbed so far
+  Vector key_min, key_max;   // (d)   range of each key column
+  NonzeroRange key_nonzero;  //      of each key column
+  double key_norm = 0;       //       max_j (sum_l |K_jl|^k)^(1/k)
+  double weight_max = 0;     //       largest weight
+  ExactSums weight_sum{1};   //       sum_j w_j
+  ExactSums key_sums;        // (d)   sum_j w_j K_jl
   ExactSums
       key_powers;  // (d, 4) sum_j w_j (K_jl / 2^e_l)^p, p = 2, 4, 6, 8; nothing where key_units is empty
   std::vector<int> key_units;   // (d)   e_l
@@ -116,6 +119,7 @@ struct QueryMeasurement {
   double score_bound = 0;  // no |score| exceeds it
   double box_bound = 0;    // max_i sigma_i
   double score_error = 0;  // max_i of the error of every score
+  NonzeroRange nonzero;    // of each column
   SpreadClasses spreads;
 };
 
@@ -139,6 +143,7 @@ struct MeasuredHead {
   double key_dropped = 0;              // likewise, of all modes
   ScoreShape scores;                   // in the changed coordinates
   HeadSample sample;                   // likewise
+  ColumnGroups alike;                  // of the file's columns, as a sample has them
 
   /// The shape of the problem in the changed coordinates.
   ProblemShape changed_shape(ProblemShape shape) const {
@@ -146,6 +151,9 @@ struct MeasuredHead {
     return shape;
   }
 };
+
+/// The file's columns, where all of them take one value beside 0 and are few.
+std::optional<TwoValuedColumns> two_valued_columns(const MeasuredHead& head, double scale);
 
 /// The unit that powers of scores are counted in: the largest score, 1 where all are 0.
 inline double score_unit(const MeasuredHead& head) {

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
+#include <string_view>
 
 #include "degree_needs.hpp"
 #include "dropped_monomials.hpp"
 #include "exp_polynomial.hpp"
+#include "feature_kernels.hpp"
 #include "monomials.hpp"
 #include "row_choice.hpp"
+#include "subset_attention.hpp"
 #include "text.hpp"
 
 namespace kronattn {
@@ -25,11 +28,9 @@ struct CountedWork {
   double head,
       degree_squared;  // of a polynomial head: sample, nodes, plan; polynomials of its rows, times g^2
 };
-#ifdef __AVX512F__
-constexpr CountedWork counted = {1.37, 75, 1.6e8, 1e7};
-#else
-constexpr CountedWork counted = {1, 12, 2e7, 1e6};
-#endif
+const CountedWork counted = std::string_view(instruction_set()).starts_with("AVX3")
+                                ? CountedWork{1.37, 75, 1.6e8, 1e7}
+                                : CountedWork{1, 12, 2e7, 1e6};
 
 /// What `auto` lets the key sums take on a rank. Fixed, because the choice of method decides bits.
 constexpr double largest_automatic_memory = 16e9;
@@ -131,6 +132,7 @@ class Planning {
         coordinates_(head.changed, shape_),
         promise_(promise),
         wishes_(wishes),
+        two_valued_(two_valued_columns(head, shape.scale)),
         exact_bound_(ExactCertificate(shape, Coordinates(head.file, shape), wishes.output_precision)
                          .worst_case(head.file.queries.box_bound)) {
     planned_.estimate.score_bound = head.changed.queries.score_bound;
@@ -167,8 +169,14 @@ class Planning {
                         ? "single precision); need a larger --epsilon or --output-precision double"
                         : "double precision); need a larger --epsilon"));
     planned_.plan.method = Method::exact;
+    planned_.plan.by_subsets = by_subsets();
     planned_.estimate.reason = std::move(reason);
+    if (by_subsets())
+      planned_.estimate.reason +=
+          "; all columns take two values, so 2^" + std::to_string(two_valued_->count()) +
+          " sums over sets of them stand for " + short_number(file_shape_.tuples()) + " key tuples";
     planned_.estimate.flops = planned_.estimate.exact_flops = exact_work();
+    if (by_subsets()) planned_.estimate.memory_bytes = subset_memory(file_shape_, *two_valued_);
     return planned_;
   }
 
@@ -180,7 +188,7 @@ class Planning {
           " can't be promised by the polynomial method: rounding in double precision breaks it at every "
           "degree up to " +
           std::to_string(largest_degree) + " (scores up to " + short_number(planned_.estimate.score_bound) +
-          "); need more precision, a larger --epsilon or --method exact");
+          without_rounding() + "); need more precision, a larger --epsilon or --method exact");
     const Index degree = needs.highest();
     const double rank = total_degree_rank(shape_, degree);
     if (std::optional<PlannedHead> lighter =
@@ -237,9 +245,20 @@ class Planning {
   bool exact_keeps() const {
     return wishes_.row_promise(promise_).kept(exact_bound_.output, exact_bound_.log_normalizer);
   }
-  double exact_work() const { return exact_flops(file_shape_, static_cast<double>(shape_.queries)); }
+  double tuple_work() const { return exact_flops(file_shape_, static_cast<double>(shape_.queries)); }
+  bool by_subsets() const {
+    return two_valued_ && subset_flops(file_shape_, *two_valued_) < tuple_work() &&
+           subset_memory(file_shape_, *two_valued_) <= largest_automatic_memory;
+  }
+  double exact_work() const { return by_subsets() ? subset_flops(file_shape_, *two_valued_) : tuple_work(); }
   std::string at(Index degree) const {
     return "degree " + std::to_string(degree) + " at rank " + short_number(total_degree_rank(shape_, degree));
+  }
+  /// What the promise would take if only rounding were not: E_g(S) <= (epsilon / 2) e^-S is enough for any
+  /// scores.
+  std::string without_rounding() const {
+    const Index degree = paper_degree(planned_.estimate.score_bound, *wishes_.epsilon);
+    return degree < 0 ? "" : "; without rounding " + at(degree) + " would do";
   }
   PlannedHead of_total_degree(Index degree, const DegreeNeeds& needs) const {
     return polynomial_head(planned_, shape_, file_shape_, {degree, 0, {}}, total_degree_ranks(shape_, degree),
@@ -328,6 +347,7 @@ class Planning {
   const Coordinates coordinates_;
   double promise_;
   const Wishes& wishes_;
+  const std::optional<TwoValuedColumns> two_valued_;
   RowBound exact_bound_;
   PlannedHead planned_;
 };

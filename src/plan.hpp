@@ -37,6 +37,7 @@ struct Plan {
   Method method = Method::exact;  // polynomial or exact
   MonomialChoice monomials;       // of the key sums; rows take no higher degree
   bool degree_is_fixed = false;   // every row takes exactly it
+  bool by_subsets = false;        // exact: sums over sets of columns stand for tuples (subset_attention.hpp)
 
   Index degree() const { return monomials.degree; }
 };

@@ -2,30 +2,23 @@
 
 #include <cmath>
 #include <numbers>
-#include <random>
 
 namespace kronattn {
 
 namespace {
 
-/// Uniform in [0, 1), from the upper 53 bits: the same on every platform, unlike the standard's
-/// distributions.
-double uniform(std::mt19937_64& generator) {
-  return static_cast<double>(generator() >> 11) * 0x1p-53;
-}
-
 /// Box and Muller.
 double normal(std::mt19937_64& generator) {
-  const double radius = std::sqrt(-2 * std::log(1 - uniform(generator)));
-  return radius * std::cos(2 * std::numbers::pi * uniform(generator));
+  const double radius = std::sqrt(-2 * std::log(1 - uniform_number(generator)));
+  return radius * std::cos(2 * std::numbers::pi * uniform_number(generator));
 }
 
 double entry(Distribution distribution, double bound, std::mt19937_64& generator) {
   switch (distribution) {
     case Distribution::uniform:
-      return bound * (2 * uniform(generator) - 1);
+      return bound * (2 * uniform_number(generator) - 1);
     case Distribution::positive:
-      return bound * uniform(generator);
+      return bound * uniform_number(generator);
     case Distribution::gaussian: {
       double x = bound / 3 * normal(generator);
       while (std::abs(x) > bound) x = bound / 3 * normal(generator);
@@ -39,12 +32,24 @@ double entry(Distribution distribution, double bound, std::mt19937_64& generator
 
 }  // namespace
 
-Matrix random_block(Distribution distribution, double bound, std::uint64_t seed, Index dataset, Index head,
-                    Index block, Index rows, Index width) {
+std::mt19937_64 block_generator(std::uint64_t seed, Index dataset, Index head, Index block) {
   std::seed_seq sequence{static_cast<std::uint32_t>(seed),    static_cast<std::uint32_t>(seed >> 32),
                          static_cast<std::uint32_t>(dataset), static_cast<std::uint32_t>(head),
                          static_cast<std::uint32_t>(block),   static_cast<std::uint32_t>(block >> 32)};
-  std::mt19937_64 generator(sequence);
+  return std::mt19937_64(sequence);
+}
+
+double uniform_number(std::mt19937_64& generator) {
+  return static_cast<double>(generator() >> 11) * 0x1p-53;
+}
+
+Index uniform_index(Index count, std::mt19937_64& generator) {
+  return std::min(count - 1, static_cast<Index>(uniform_number(generator) * static_cast<double>(count)));
+}
+
+Matrix random_block(Distribution distribution, double bound, std::uint64_t seed, Index dataset, Index head,
+                    Index block, Index rows, Index width) {
+  std::mt19937_64 generator = block_generator(seed, dataset, head, block);
   Matrix data(rows, width);
   for (Index i = 0; i < rows; ++i) {
     for (Index l = 0; l < width; ++l) data(i, l) = entry(distribution, bound, generator);

@@ -43,10 +43,10 @@ std::vector<Subtree> subtrees(const Monomials& monomials, Index most) {
 
 std::vector<double> most_blocks(const std::vector<double>& counts, Index block, Index most) {
   const double all = std::accumulate(counts.begin(), counts.end(), 0.0);
-  const double parts = all <= static_cast<double>(most) ? 1
-                                                        : 2 * all / static_cast<double>(most) *
-                                                              static_cast<double>(counts.size()) *
-                                                              (1 + std::log2(all));
+  const double parts =
+      all <= static_cast<double>(most)
+          ? 1
+          : 2 * all / static_cast<double>(most) * static_cast<double>(counts.size()) * (1 + std::log2(all));
   std::vector<double> blocks;
   double above = parts;  // each block of parents starts a block of children, each part one of roots
   for (double count : counts) {

@@ -51,8 +51,8 @@ void for_each_block(Range range, Index most, Visit visit) {
   }
 }
 
-/// Walks a part depth first, down to `last_degree` at most: visit(degree, range, parents) for each block of at
-/// most `most` monomials; `parents` is the block that theirs lie in, empty for the roots.
+/// Walks a part depth first, down to `last_degree` at most: visit(degree, range, parents) for each block of
+/// at most `most` monomials; `parents` is the block that theirs lie in, empty for the roots.
 template <class Visit>
 void walk(const Monomials& monomials, const Subtree& part, Index last_degree, Index most, Visit visit) {
   const Index last = std::min(last_degree, part.highest_degree());

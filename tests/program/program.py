@@ -36,18 +36,20 @@ class Outcome(NamedTuple):
     stderr: str
 
 
-def run(*arguments, ranks=1, threads=None, env=None, cwd=None, timeout=120):
-    """Runs kronattn with these arguments under mpirun, or as one process without it when `ranks` is None."""
+def run(*arguments, ranks=1, threads=None, env=None, cwd=None, timeout=120, before=()):
+    """Runs kronattn with these arguments under mpirun, or as one process without it when `ranks` is None; `before` are words that
+    come first, as of a program that limits what follows it."""
     command = [BINARY] + [str(argument) for argument in arguments]
     if ranks is not None:
         command = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(ranks)] + command
+    command = [*before, *command]
     environment = dict(os.environ, OMPI_MCA_mpi_yield_when_idle="1")
     if os.geteuid() == 0:
         environment.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
     environment.update(env or {})
-    process = subprocess.Popen(command, env=environment, cwd=cwd, text=True, stdin=subprocess.DEVNULL,
+    process = subprocess.Popen(command, env=environment, cwd=cwd, text=True, errors="replace", stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         stdout, stderr = process.communicate(timeout=timeout)

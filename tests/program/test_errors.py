@@ -66,6 +66,22 @@ COMMAND_LINES = (
     ("generate --order 2 --rows 10 --width 3 --precision half -o {result}", "--precision"),
     ("generate --order 2 --rows 10 --width 3 --seed x -o {result}", "--seed"),
     ("generate --order 2 --rows 10 --width 3 --seed -1 -o {result}", "--seed"),
+    ("generate --instance gap --rows 10 --width 8 -o {result}", "--instance"),
+    ("generate --instance gap-maxip --rows 1 --width 8 -o {result}", "--rows"),
+    ("generate --instance gap-maxip --rows 10 --width 3 -o {result}", "--width"),
+    ("generate --instance gap-maxip --rows 10 -o {result}", "--width"),
+    ("generate --instance gap-maxip --rows 10 --width 8 --heads 2 -o {result}", "--heads"),
+    ("generate --instance gap-maxip --rows 10 --width 8 --bound 2 -o {result}", "--bound"),
+    ("generate --instance gap-maxip --rows 10 --width 8 --modulus 5 -o {result}", "--modulus"),
+    ("generate --instance gap-maxip --rows 10 --width 8 --precision single -o {result}", "--precision"),
+    ("generate --instance match3 --rows 10 -o {result}", "--modulus"),
+    ("generate --instance match3 --rows 10 --modulus 1 -o {result}", "--modulus"),
+    ("generate --instance match3 --rows 10 --modulus 200000 -o {result}", "--modulus"),
+    ("generate --instance match3 --order 4 --rows 10 --modulus 5 -o {result}", "--order"),
+    ("generate --instance match3 --rows 10 --modulus 5 --width 4 -o {result}", "--width"),
+    ("generate --instance matchk --rows 10 --modulus 5 --relation 1 -o {result}", "--relation"),
+    ("generate --rows 10 --width 3 --relation 3 -o {result}", "--relation"),
+    ("plan {problem} --instance match3", "--instance"),
     ("solve {problem} -o {result} --log-level loud", "--log-level"),
     ("--completion", "bash"),
 )
@@ -188,7 +204,7 @@ class Errors(ProgramTest):
             for (name, _, patterns), outcome in zip(faults, outcomes):
                 with self.subTest(name, ranks=ranks):
                     self.assert_failed(outcome, code, *patterns)
-        self.assertFalse((self.folder / "result.h5").exists())
+        self.assertEqual(list(self.folder.glob("result*")), [])
 
     def write_problem(self):
         return write_problem(self.folder / "problem.h5", *random_problem(2, 20, 30, 3))
@@ -204,7 +220,7 @@ class Errors(ProgramTest):
         for number, (name, make, pattern) in enumerate(files):
             path = self.folder / f"bad{number}.h5"
             make(path)
-            faults.append((name, ("solve", path, "-o", self.folder / "result.h5"), (path.name, pattern)))
+            faults.append((name, ("solve", path, "-o", self.folder / f"result{number}.h5"), (path.name, pattern)))
         self.assert_each_refused(1, faults)
 
     def test_bad_datasets_end_with_one(self):

@@ -15,9 +15,10 @@ COMMANDS = ("generate", "plan", "solve", "verify", "info")
 
 # What the contract promises; the pages may have more.
 OPTIONS = {
-    "generate": "order rows width output key-rows value-width heads bound distribution values seed precision overwrite",
+    "generate": "instance modulus relation order rows width output key-rows value-width heads bound distribution values seed precision overwrite",
     "plan": "epsilon method degree scale report order rows width bound",
-    "solve": "output epsilon method degree scale precision output-precision threads overwrite report quiet",
+    "solve": "output epsilon method degree scale precision output-precision threads overwrite report quiet "
+             "resume checkpoint-interval max-seconds watchdog",
     "verify": "rows report threads quiet",
     "info": "report",
 }
@@ -63,12 +64,12 @@ class HelpTest(ProgramTest):
     def test_the_overview_names_every_command_and_exit_code(self):
         for command in COMMANDS:
             self.assertRegex(self.overview, rf"(?m)^  {command} +\w+")
-        self.assertEqual(re.findall(r"(?m)^  (\d+) ", sections(self.overview)["Exit codes"]), ["0", "1", "2", "3"])
+        self.assertEqual(re.findall(r"(?m)^  (\d+) ", sections(self.overview)["Exit codes"]), ["0", "1", "2", "3", "75"])
 
     def test_exit_codes_are_those_of_the_command(self):
         for command, page in self.pages.items():
             codes = re.findall(r"(?m)^  (\d+) ", sections(page)["Exit codes"])
-            self.assertEqual(codes, ["0", "1", "2"] + ["3"] * (command == "verify"), command)
+            self.assertEqual(codes, ["0", "1", "2"] + ["3"] * (command == "verify") + ["75"] * (command == "solve"), command)
 
     def test_examples_use_the_command_and_its_options(self):
         for command, page in self.pages.items():
@@ -83,15 +84,19 @@ class HelpTest(ProgramTest):
     def test_all_choices_are_taken_and_no_other(self):
         problem, other = self.folder / "problem.h5", self.folder / "other"
         write_problem(problem, *random_problem(2, 6, 5, 2))
-        required = {"generate": ("--rows", 4, "--width", 2, "-o"), "solve": (problem, "-o"), "plan": (problem, "--report")}
+        required = {"generate": ("--rows", 4, "-o"), "solve": (problem, "-o"), "plan": (problem, "--report")}
+        sizes = {"gap-maxip": ("--width", 4), "gap-maxip-original": ("--width", 4), "match2": ("--modulus", 5),
+                 "match3": ("--modulus", 5), "matchk": ("--modulus", 5)}
         runs = []
         for command, arguments in required.items():
             for name, (argument, _) in options(self.pages[command]).items():
-                if "|" not in argument or (command == "plan" and name in ("distribution", "values")):
+                if "|" not in argument or (command == "plan" and name in ("instance", "distribution", "values")):
                     continue
                 for choice in argument.split("|") + [argument.split("|")[0] + "x"]:
                     output = other.with_name(f"{command} {name} {choice}.h5")
-                    runs.append(((command, *arguments, output, f"--{name}", choice), 2 if choice.endswith("x") else 0))
+                    more = sizes.get(choice, ("--width", 2)) if command == "generate" else ()
+                    runs.append(((command, *arguments, output, f"--{name}", choice, *more),
+                                 2 if choice.endswith("x") else 0))
         self.assertGreater(len(runs), 20)
         outcomes = side_by_side([(arguments, None) for arguments, _ in runs])
         for (arguments, code), outcome in zip(runs, outcomes):
@@ -108,7 +113,7 @@ class HelpTest(ProgramTest):
     def test_the_defaults_of_generate_are_what_the_page_says(self):
         sizes = ("--rows", 20, "--width", 3)
         defaults = self.defaults("generate")
-        self.assertEqual(defaults[::2], ["--order", "--bound", "--distribution", "--values", "--seed", "--precision",
+        self.assertEqual(defaults[::2], ["--instance", "--order", "--bound", "--distribution", "--values", "--seed", "--precision",
                                           "--log-level"])
         for name, options_given in (("plain", ()), ("given", defaults)):
             self.assert_succeeded(run("generate", *sizes, "-o", self.folder / name, *options_given, ranks=None))

@@ -124,6 +124,11 @@ std::vector<std::string> CommandLine::notes() const {
   return notes;
 }
 
+void Session::note(const std::string& text) const {
+  progress.end();
+  if (comm.root() && level >= LogLevel::warning) std::cerr << "note: " + text + "\n";
+}
+
 void Session::print(const std::string& text) const {
   progress.end();  // the live line makes room
   if (comm.root() && level >= LogLevel::info) std::cout << text << std::flush;

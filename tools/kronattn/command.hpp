@@ -18,7 +18,7 @@
 namespace kronattn {
 
 /// Exit codes of the program.
-enum ExitCode { done = 0, failed = 1, usage = 2, wrong_result = 3 };
+enum ExitCode { done = 0, failed = 1, usage = 2, wrong_result = 3, stopped = 75 };
 
 /// A command line that makes no sense: all ranks see the same one.
 class UsageError : public AgreedFailure {
@@ -125,6 +125,8 @@ struct Session {
   LogLevel level;
   Progress& progress;
 
+  /// Says what a user should know though nothing failed, on stderr, on rank 0.
+  void note(const std::string& text) const;
   /// Prints what a run has to say on stdout, on rank 0.
   void print(const std::string& text) const;
 };

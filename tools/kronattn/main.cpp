@@ -3,15 +3,22 @@
 #include <mpi.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <iostream>
+#include <optional>
+#include <thread>
 
 #include "command.hpp"
 #include "h5.hpp"
 #include "pages.hpp"
 #include "shared_options.hpp"
+#include "stop_requests.hpp"
 #include "version.hpp"
 
 namespace kronattn {
@@ -85,19 +92,47 @@ ExitCode dispatch(const Communicator& comm, const Stopwatch& since_init,
   throw UsageError("there is no command " + first + "; " + need);
 }
 
-int run(const std::vector<std::string>& arguments) {
+/// Says why a run failed, on one line, whatever the names of files and datasets hold.
+void complain(std::string words) {
+  for (char& c : words)
+    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = '?';
+  std::cerr << "kronattn: " + words + "\n" << std::flush;
+}
+
+/// This rank alone knows of a failure: the others may wait for it, so all of them end here. Where several
+/// fail at once only one of them is heard, since each gives those before it the time to end it.
+void end_all_ranks(const std::string& words, int rank) {
+  std::signal(SIGTERM, SIG_DFL);
+  std::this_thread::sleep_for(std::chrono::milliseconds(100) * std::min(rank, 20));
+  complain(words + " (rank " + std::to_string(rank) + ")");
+  MPI_Abort(MPI_COMM_WORLD, failed);
+}
+
+int world_rank() {
+  int rank = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  return rank;
+}
+
+int run_on(const Communicator& comm, const std::vector<std::string>& arguments) {
   const Stopwatch since_init;
-  const Communicator comm;
   try {
     return dispatch(comm, since_init, arguments);
   } catch (const AgreedFailure& error) {
-    if (comm.root()) std::cerr << "kronattn: " + std::string(error.what()) + "\n";
+    if (comm.root()) complain(error.what());
+    if (comm.max(h5::left_open() ? 1 : 0) > 0) MPI_Abort(MPI_COMM_WORLD, error.exit_code());
     return error.exit_code();
+  }
+}
+
+int run(const std::vector<std::string>& arguments) {
+  try {
+    return run_on(Communicator(), arguments);
+  } catch (const std::bad_alloc&) {
+    end_all_ranks("out of memory; need more of it, or fewer ranks on a host", world_rank());
+    return failed;
   } catch (const std::exception& error) {
-    // This rank alone knows: the others may wait for it, so all of them end here.
-    std::cerr << "kronattn: " + std::string(error.what()) + " (rank " + std::to_string(comm.rank()) + ")\n";
-    std::cerr.flush();
-    MPI_Abort(MPI_COMM_WORLD, failed);
+    end_all_ranks(error.what(), world_rank());
     return failed;
   }
 }
@@ -110,7 +145,7 @@ namespace {
 
 /// What even an exception can't leave, as out of memory inside a thread: still one line, and no rank waits
 /// for this one.
-[[noreturn]] void end_all_ranks() {
+[[noreturn]] void lost() {
   std::fputs("kronattn: out of memory or lost in a thread; need more memory or fewer ranks on a host\n",
              stderr);
   MPI_Abort(MPI_COMM_WORLD, kronattn::failed);
@@ -119,6 +154,29 @@ namespace {
 
 }  // namespace
 
+/// A crash, as a damaged file can bring HDF5 to: one line, no core, no rank left behind. Only what may be
+/// done in a signal handler, and MPI_Abort, which may not; if it hangs, the alarm ends this rank.
+void crashed(int signal) {
+  std::signal(signal, SIG_DFL);
+  const auto say = [](const char* words) {
+    for (ssize_t more = static_cast<ssize_t>(std::strlen(words)); more > 0;) {
+      const ssize_t written = write(STDERR_FILENO, words, static_cast<std::size_t>(more));
+      if (written <= 0) return;
+      words += written, more -= written;
+    }
+  };
+  say("kronattn: crashed");
+  if (*kronattn::h5::last_opened() != '\0') {
+    say(" with ");
+    say(kronattn::h5::last_opened());
+    say(" open; a damaged file can do that");
+  }
+  say("\n");
+  alarm(10);
+  MPI_Abort(MPI_COMM_WORLD, kronattn::failed);
+  std::_Exit(kronattn::failed);
+}
+
 /// Pages of a process that no mpirun has started are printed without MPI: a build makes files of them, where
 /// MPI need not run.
 bool answered_alone(const std::vector<std::string>& arguments) {
@@ -126,7 +184,8 @@ bool answered_alone(const std::vector<std::string>& arguments) {
   for (const char* rank : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
     if (std::getenv(rank) != nullptr) return false;
   try {
-    std::cout << kronattn::answer(arguments) << std::flush;
+    if (!(std::cout << kronattn::answer(arguments) << std::flush))
+      return false;  // said in the way of all failures
   } catch (const kronattn::UsageError&) {
     return false;  // said later, in the same way as all failures
   }
@@ -135,12 +194,21 @@ bool answered_alone(const std::vector<std::string>& arguments) {
 
 int main(int count, char** arguments) {
   if (answered_alone({arguments + 1, arguments + count})) return kronattn::done;
+  // A run that can be stopped, and only that, is from its first moment on.
+  std::optional<kronattn::StopSignals> signals;
+  if (count > 1 && std::string(arguments[1]) == "solve") signals.emplace();
   int provided = 0;
   MPI_Init_thread(&count, &arguments, MPI_THREAD_FUNNELED, &provided);
+  MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   kronattn::h5::silence();
-  std::set_terminate(end_all_ranks);
-  const int code = kronattn::run({arguments + 1, arguments + count});
-  std::cout.flush();
+  std::set_terminate(lost);
+  for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) std::signal(signal, crashed);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file at its size limit is a failed write like any other
+  int code = kronattn::run({arguments + 1, arguments + count});
+  if (!std::cout.flush()) {
+    kronattn::complain("what there was to say can't be printed on standard output");
+    code = kronattn::failed;
+  }
   MPI_Finalize();
   return code;
 }

@@ -121,7 +121,8 @@ CommandLine plan_line() {
                    .files = {"problem"},
                    .files_needed = false,
                    .examples = {"kronattn plan problem.h5 --epsilon 1e-8", "kronattn plan problem.h5 --table",
-                                "kronattn plan --order 3 --rows 1000000000 --width 8 --bound 1"}};
+                                "kronattn plan --order 3 --rows 1000000000 --width 8 --bound 1",
+                                "kronattn plan --instance gap-maxip --rows 1000000 --width 32"}};
   text.exit_codes[failed] = "a file failed, or solve could not keep the promise in the way asked for";
   CommandLine line(std::move(text));
   add_instance_options(line);
@@ -129,6 +130,7 @@ CommandLine plan_line() {
   line.add()("table", boost::program_options::bool_switch(),
              "also say what a digit costs: the plan for epsilon = 1e-2 ... 1e-12");
   add_run_options(line);
+  add_memory_option(line);
   add_log_options(line);
   return line;
 }
@@ -140,10 +142,11 @@ ExitCode run_plan(const Session& session, const CommandLine& line) {
   if (with_table && wishes.degree) line.complain("--table goes through epsilons; need it without --degree");
   const std::optional<double> scale = read_scale(line);
   const int threads = comm.size() * read_threads(line, comm);
+  const RankMemory allowed = read_memory(line, comm);
   const bool from_file = line.given("problem");
   if (from_file)
-    for (const char* name : {"order", "rows", "width", "key-rows", "value-width", "heads", "bound",
-                             "distribution", "values", "seed"})
+    for (const char* name : {"instance", "modulus", "relation", "order", "rows", "width", "key-rows",
+                             "value-width", "heads", "bound", "distribution", "values", "seed"})
       if (line.given(name))
         line.complain(std::string("--").append(name) + " describes a problem, " + line.file("problem") +
                       " is one; need only one of them");
@@ -155,9 +158,10 @@ ExitCode run_plan(const Session& session, const CommandLine& line) {
   Precision precision = Precision::double_precision;
   ProblemMeasurement measurement;
   if (from_file) {
-    ProblemFile problem(comm, line.file("problem"), scale);
+    ProblemFile problem(comm, line.file("problem"), scale, allowed);
     PhaseSeconds seconds;
-    measurement = measure_problem(comm, problem, coordinate_wishes(wishes), seconds, session.progress);
+    measurement = measure_problem(comm, problem, coordinate_wishes(wishes), seconds, session.progress,
+                                  RunControl::none(), allowed);
     shape = problem.shape();
     precision = problem.precision();
   } else {
@@ -170,6 +174,10 @@ ExitCode run_plan(const Session& session, const CommandLine& line) {
   wishes.output_precision = read_output_precision(line, precision);
   const std::vector<PlannedHead> heads =
       plan_heads(measurement, shape, wishes, from_file ? line.file("problem") : "plan");
+
+  // A synthetic problem may be meant for another machine.
+  if (shape.queries > 0 && (from_file || line.given("memory-per-rank")))
+    need_memory_for(comm, heads, measurement, shape, from_file ? line.file("problem") : "plan", allowed);
 
   const Rates rates = machine_rates(comm, true);
   double memory = 0, rank = 0;

@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "gap_maxip.hpp"
+#include "match.hpp"
 #include "text.hpp"
 
 namespace kronattn {
@@ -44,14 +46,30 @@ std::vector<Index> key_rows(const CommandLine& line, Index modes) {
 }  // namespace
 
 void add_instance_options(CommandLine& line) {
-  line.add()("order", po::value<Index>()->default_value(2)->value_name("K"),
-             "order of attention, 2 to 64: one query mode and K - 1 key/value modes")  //
+  line.add()(
+      "instance",
+      po::value<std::string>()->default_value("random")->value_name(
+          "random|gap-maxip|gap-maxip-original|match2|match3|matchk"),
+      "what the rows are. random: entries of a --distribution. The others have an answer for every query, "
+      "which the file keeps as the dataset truth: the output is near 1 or near 0. gap-maxip: is there a "
+      "tuple of 0/1 vectors with a large product (the papers' lower bound, decided by any small error); "
+      "gap-maxip-original: the same, outputs as tiny as the papers'; match2, match3, matchk: do x_i and "
+      "1, 2, K - 1 tokens sum to 0 mod --modulus")  //
+      ("order", po::value<Index>()->default_value(2)->value_name("K"),
+       "order of attention, 2 to 64: one query mode and K - 1 key/value modes; match2 and match3 say it")  //
       ("rows", po::value<Index>()->value_name("N"),
        "rows of Q, and of each mode unless --key-rows is given, at least 1; with --key-rows at least 0; "
-       "needed "
-       "for a synthetic problem")  //
+       "needed for a synthetic problem; of gap-maxip, the vectors of each family, at least 2; of match, the "
+       "tokens, at least 1")  //
       ("width", po::value<Index>()->value_name("D"),
-       "width of queries and keys, at least 1; needed for a synthetic problem")  //
+       "width of queries and keys, at least 1; needed for a random problem; of gap-maxip, the length of the "
+       "0/1 "
+       "vectors, at least 4, and datasets are twice as wide")  //
+      ("modulus", po::value<Index>()->value_name("M"),
+       "of match: tokens are numbers mod M, 2 to 100000; needed there")  //
+      ("relation", po::value<Index>()->value_name("L"),
+       "of match: the truth is whether L tokens sum to 0, 2 to 64, whatever the order of attention (default: "
+       "the order)")  //
       ("key-rows", po::value<std::string>()->value_name("N1,N2,..."),
        "rows of each of the K - 1 modes, at least 1 each (default: those of Q)")  //
       ("value-width", po::value<Index>()->value_name("DV"),
@@ -73,7 +91,68 @@ void add_instance_options(CommandLine& line) {
        "a whole number of at least 0; another seed, another problem");
 }
 
+namespace {
+
+/// What a planted instance says itself, or has nothing to do with, must not be given.
+void refuse(const CommandLine& line, const std::vector<const char*>& names) {
+  for (const char* name : names)
+    if (line.given(name))
+      line.complain("--" + std::string(name) + " does not go with --instance " + line.text("instance"));
+}
+
+Index needed(const CommandLine& line, const char* name, Index smallest) {
+  if (!line.given(name))
+    line.complain("need --" + std::string(name) + " for --instance " + line.text("instance"));
+  return line.integer(name, smallest);
+}
+
+Index at_most(const CommandLine& line, const char* name, Index value, Index largest) {
+  if (value > largest)
+    line.complain("--" + std::string(name) + " is " + std::to_string(value) + "; need at most " +
+                  std::to_string(largest));
+  return value;
+}
+
+enum InstanceChoice { random_rows, gap_maxip, gap_maxip_original, match2, match3, matchk };
+
+std::shared_ptr<const PlantedInstance> planted_instance(const CommandLine& line, InstanceChoice choice) {
+  refuse(line, {"key-rows", "value-width", "heads", "bound", "distribution", "values"});
+  const auto seed = static_cast<std::uint64_t>(line.integer("seed", 0));
+  Index order = at_most(line, "order", line.integer("order", 2), highest_order);
+  if (choice == gap_maxip || choice == gap_maxip_original) {
+    refuse(line, {"modulus", "relation"});
+    return std::make_shared<GapMaxip>(
+        PlantedFamilies(order, needed(line, "rows", 2), needed(line, "width", 4), seed),
+        choice == gap_maxip ? GapMaxip::Reduction::strengthened : GapMaxip::Reduction::original);
+  }
+  refuse(line, {"width"});
+  if (choice != matchk) {
+    const Index said = choice == match2 ? 2 : 3;
+    if (line.given("order") && order != said)
+      line.complain("--order is " + std::to_string(order) + ", --instance " + line.text("instance") +
+                    " has order " + std::to_string(said) + "; need --instance matchk for another");
+    order = said;
+  }
+  const Index relation =
+      line.given("relation") ? at_most(line, "relation", line.integer("relation", 2), highest_order) : order;
+  const Index modulus = at_most(line, "modulus", needed(line, "modulus", 2), MatchTokens::largest_modulus);
+  return std::make_shared<MatchInstance>(order,
+                                         MatchTokens(relation, needed(line, "rows", 1), modulus, seed));
+}
+
+}  // namespace
+
 Instance read_instance(const CommandLine& line) {
+  const auto choice = static_cast<InstanceChoice>(line.choice("instance"));
+  if (choice != random_rows) {
+    Instance instance;
+    instance.planted = planted_instance(line, choice);
+    instance.shape = instance.planted->shape();
+    instance.bound = instance.planted->bound();
+    instance.seed = static_cast<std::uint64_t>(line.integer("seed", 0));
+    return instance;
+  }
+  refuse(line, {"modulus", "relation"});
   for (const char* name : {"rows", "width"})
     if (!line.given(name)) line.complain(std::string("need --").append(name));
   Instance instance;
@@ -184,6 +263,25 @@ int read_threads(const CommandLine& line, const Communicator& comm) {
   threads = static_cast<int>(comm.min(threads));
   omp_set_num_threads(threads);
   return threads;
+}
+
+void add_memory_option(CommandLine& line) {
+  line.add()(
+      "memory-per-rank", po::value<std::string>()->value_name("SIZE"),
+      "memory that each rank may take, all in all, as 500M or 1.5G (K, M, G, T: powers of 1024; KB, MB, "
+      "...: of 1000); blocks of rows are cut to fit, no result depends on it; what can't fit ends the "
+      "run before the work (default: the share of a rank in nine tenths of what its host or control "
+      "group has)");
+}
+
+RankMemory read_memory(const CommandLine& line, const Communicator& comm) {
+  const std::string option = "memory-per-rank";
+  if (!line.given(option)) return RankMemory::of_machine(comm);
+  try {
+    return {parse_bytes(line.text(option)), "--" + option};
+  } catch (const std::invalid_argument&) {
+    line.complain("--" + option + " is " + line.text(option) + "; need a size above 0, as 500M or 1.5G");
+  }
 }
 
 void add_log_options(CommandLine& line) {

@@ -4,6 +4,7 @@
 #include "command.hpp"
 #include "generate.hpp"
 #include "plan.hpp"
+#include "rank_memory.hpp"
 
 namespace kronattn {
 
@@ -25,6 +26,11 @@ void add_run_options(CommandLine& line);
 /// Sets the threads of this rank and says how many they are: --threads, else OMP_NUM_THREADS, else this
 /// rank's share of the cores it may run on. Collective.
 int read_threads(const CommandLine& line, const Communicator& comm);
+
+/// --memory-per-rank.
+void add_memory_option(CommandLine& line);
+/// What a rank may take: --memory-per-rank, else its share of what its host has. Collective.
+RankMemory read_memory(const CommandLine& line, const Communicator& comm);
 
 /// --quiet and --log-level, which all subcommands have.
 void add_log_options(CommandLine& line);

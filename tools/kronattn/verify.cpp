@@ -46,6 +46,7 @@ CommandLine verify_line() {
   line.add()("rows", po::value<std::string>()->value_name("N|all"),
              "rows of each head to check, at least 1, evenly spread (default: as many as a minute bears)");
   add_run_options(line);
+  add_memory_option(line);
   add_log_options(line);
   return line;
 }
@@ -64,17 +65,18 @@ ExitCode run_verify(const Session& session, const CommandLine& line) {
     }
   }
   const int threads = read_threads(line, comm);
+  const RankMemory memory = read_memory(line, comm);
   const std::string &problem_path = line.file("problem"), &result_path = line.file("result");
   if (line.given("report")) check_output(comm, line.text("report"), true, {problem_path, result_path});
 
   // The scale that was solved with may have come from an option: the result knows.
   double scale = 0;
   comm.together([&] { scale = result_report(result_path).at("problem").at("scale").get<double>(); });
-  ProblemFile problem(comm, problem_path, scale);
+  ProblemFile problem(comm, problem_path, scale, memory);
   const ResultFile result(comm, result_path, problem.description());
   PhaseSeconds seconds;
-  const ProblemMeasurement measurement =
-      measure_problem(comm, problem, CoordinateWishes(), seconds, session.progress);
+  const ProblemMeasurement measurement = measure_problem(comm, problem, CoordinateWishes(), seconds,
+                                                         session.progress, RunControl::none(), memory);
   if (measurement.fingerprint() != result.fingerprint())
     throw AgreedFailure(result_path + " is the result of another problem than " + problem_path);
 
@@ -85,7 +87,8 @@ ExitCode run_verify(const Session& session, const CommandLine& line) {
                                                      static_cast<double>(comm.size()) * threads);
   if (wanted_rows && *wanted_rows > shape.queries)
     line.is_in_vain("rows", "each head has " + std::to_string(shape.queries) + " rows, all are checked");
-  const Verification verification = verify(comm, problem, measurement, result, rows, session.progress);
+  const Verification verification =
+      verify(comm, problem, measurement, result, rows, session.progress, memory);
   if (line.given("report")) write_text(comm, line.text("report"), verify_report(verification).dump(2) + "\n");
   session.print(summary(verification));
   char worst[160];

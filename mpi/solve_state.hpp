@@ -1,0 +1,77 @@
+// What a solve has done so far: all that a checkpoint holds beside the rows and the key sums themselves.
+//
+// A head is solved in rounds: all its rows by the planned method, then those that missed the promise exactly
+// or with more monomials, and so on. A round of the polynomial method sums up keys first. What is done is a
+// set of rows in whole tiles, so any number of ranks can go on with the rest.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <vector>
+
+#include "communicator.hpp"
+#include "content.hpp"
+#include "row_set.hpp"
+#include "types.hpp"
+
+namespace kronattn {
+
+/// Rows that missed the promise: their numbers, and what stands in the file of them.
+struct MissingRows {
+  std::vector<Index> numbers;
+  std::vector<double> entries;  // (rows, d)
+
+  Index count() const { return static_cast<Index>(numbers.size()); }
+  Matrix queries(Range rows, Index width) const {
+    return Eigen::Map<const Matrix>(entries.data() + rows.begin * width, rows.size(), width);
+  }
+  void add(Index number, const double* query, Index width) {
+    numbers.push_back(number);
+    entries.insert(entries.end(), query, query + width);
+  }
+};
+
+/// Collective: the rows of all ranks, ascending by number.
+MissingRows gather(const Communicator& comm, const MissingRows& mine, Index width);
+/// Collective: the rows of all ranks, of which no two have the same.
+RowSet gather(const Communicator& comm, const RowSet& mine);
+
+/// A round of one head.
+struct Round {
+  bool exact = false;
+  Index raises = 0;                 // the planned monomials have been made larger so often
+  std::optional<MissingRows> rows;  // nothing: all rows of the head
+  std::vector<RowSet> keys;         // of each mode, in the sums of this round's new monomials
+  RowSet done;                      // tiles of the round's rows, by place
+  MissingRows missing;              // of those, what misses the promise again
+};
+
+/// Figures of a solve that add up over ranks, or of which the largest counts.
+struct SolveFigures {
+  double largest_error_bound = 0;  // over all rows, in the units of the output
+  double largest_log_error = 0;
+  std::int64_t rows_exact = 0;   // of polynomial heads, summed exactly because they missed the promise
+  std::int64_t rows_raised = 0;  // evaluated again at a higher degree than was planned
+  std::int64_t monomials_evaluated = 0;  // summed over all rows
+  ContentSum content;                    // of what was read after the measurement
+};
+
+/// All of it, over all ranks.
+struct SolveState {
+  Index head = 0;
+  std::vector<Index> raises;  // of the heads before it
+  Round round;
+  bool keys_counted = false;  // an exact head: its keys are in the content
+  SolveFigures figures;
+
+  /// The rows of head `head` that are written, of `queries` in all.
+  RowSet written(Index of_head, Index queries) const;
+};
+
+nlohmann::json to_json(const SolveState& state);
+/// Throws nlohmann::json::exception or std::runtime_error where that is not the state of a solve of `heads`
+/// heads, `queries` rows and these keys.
+SolveState solve_state(const nlohmann::json& json, const ProblemShape& shape);
+
+}  // namespace kronattn
