@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "features.hpp"
+#include "feature_kernels.hpp"
 #include "tiles.hpp"
 
 namespace kronattn {
@@ -161,10 +161,15 @@ double head_bytes(const ProblemShape& shape, const PlannedHead& head) {
   const double tile = word * static_cast<double>(key_tile_rows) * (d + columns);
   const double exact = modes * 3 * tile + omp_get_max_threads() * (modes * 2 * tile + 0x1p20);
   if (head.plan.method == Method::exact) return exact;
-  const double features = word * static_cast<double>(monomial_block * (key_tile_rows + query_tile_rows));
-  const double moments = word * static_cast<double>(query_tile_rows) * (columns + 2);
-  const double thread = degrees * (features + moments) + 4 * tile + 0x1p20;
-  return head.estimate.memory_bytes + 3 * word * head.estimate.rank + omp_get_max_threads() * thread + exact;
+  const double features = word * static_cast<double>(key_block * aggregate_tile_rows<double> +
+                                                     query_block * query_group_rows<double>());
+  const double rows = static_cast<double>(query_tile_rows);
+  const double moments = word * rows * (columns + 2), points = word * rows * 2 * d;
+  const double partial =
+      2 * word * (static_cast<double>(monomials_of_a_part(shape.value_width + 1)) * columns + 16);
+  const double thread = degrees * (features + moments) + points + partial + 4 * tile + 0x1p20;
+  return head.estimate.memory_bytes + (columns + 3) * word * head.estimate.rank +
+         omp_get_max_threads() * thread + exact;
 }
 
 Blocks blocks_within(double left, const ProblemShape& shape) {

@@ -134,9 +134,10 @@ void check_evaluate(double tolerance) {
               ASSERT_NEAR(moments((m * columns + c) * rows + i), sum, tolerance)
                   << "degree " << m << " column " << c << " of " << columns << " row " << i;
             }
-            if (magnitudes)
+            if (magnitudes) {
               ASSERT_NEAR(kept(m * rows + i), all.segment(range.begin, range.size()).cwiseAbs().sum() / 2,
                           tolerance);
+            }
           }
         }
       }
