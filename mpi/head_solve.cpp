@@ -405,8 +405,10 @@ class HeadSolve {
   std::optional<MissingRows> sum_by_subsets() {
     const TwoValuedColumns columns = *two_valued_columns(head_, file_shape_.scale);
     const ContentSum content_before = outcome_.content;
-    const Index rows_a_step =
-        std::max<Index>(1, blocks_.read_bytes / (8 * (file_shape_.width + file_shape_.value_width)));
+    const double row_bytes = 8.0 * static_cast<double>(file_shape_.width + file_shape_.value_width);
+    const auto rows_a_step = [&](Index tile_rows) {
+      return step_rows(tile_rows, row_bytes, row_bytes, blocks_.read_bytes);
+    };
     std::vector<SubsetKeySums> modes;
     bool alike = true;
     progress_.begin("aggregate", 0);
@@ -416,7 +418,7 @@ class HeadSolve {
         const auto mode = static_cast<std::size_t>(m);
         const RowSet share =
             RowSet({0, file_shape_.keys[mode]}).share(key_tile_rows, comm_.size(), comm_.rank());
-        for (Range rows : share.blocks(rows_a_step)) {
+        for (Range rows : share.blocks(rows_a_step(key_tile_rows))) {
           const Matrix keys = read({Part::keys, m}, rows, outcome_.content);
           const Matrix values = read({Part::values, m}, rows, outcome_.content);
           const Timed timed(outcome_.seconds.aggregate);
@@ -446,7 +448,7 @@ class HeadSolve {
       }
       const RowSet share = RowSet({0, shape_.queries}).share(query_tile_rows, comm_.size(), comm_.rank());
       progress_.begin("evaluate", share.count());
-      for (Range rows : share.blocks(rows_a_step)) {
+      for (Range rows : share.blocks(rows_a_step(query_tile_rows))) {
         const Matrix queries = read({Part::queries}, rows, outcome_.content);
         RowOutputs outputs;
         {

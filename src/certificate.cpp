@@ -40,6 +40,7 @@ OutputUnits::OutputUnits(const Coordinates& coordinates, Precision output_precis
     : lowest_(coordinates.value_min),
       highest_(coordinates.value_max),
       exponent_(coordinates.value_exponent),
+      unit_(std::abs(exponent_) <= 1000 ? std::ldexp(1.0, exponent_) : 0),
       relative_(output_precision == Precision::single_precision ? 0x1p-24 : 0),
       absolute_(output_precision == Precision::single_precision ? 0x1p-150 : 0) {}
 
@@ -48,8 +49,12 @@ double OutputUnits::clamp(double quotient, Index column) const {
   return std::isnan(quotient) ? low / 2 + high / 2 : std::min(std::max(quotient, low), high);
 }
 
+double OutputUnits::in_units(double scaled) const {
+  return unit_ != 0 ? scaled * unit_ : std::ldexp(scaled, exponent_);
+}
+
 double OutputUnits::value(double quotient, Index column) const {
-  const double output = std::ldexp(clamp(quotient, column), exponent_);
+  const double output = in_units(clamp(quotient, column));
   return std::min(std::max(output, -DBL_MAX), DBL_MAX);  // the range was rounded outwards
 }
 
@@ -61,9 +66,9 @@ double OutputUnits::error(double quotient, Index column, double error) const {
   // A result below the normal numbers may lose up to the smallest number there is; zero loses nothing.
   const double underflow_of_output = clamped != 0 && magnitude < DBL_MIN ? 0x1p-1074 : 0;
   const double rounding_of_output = magnitude * relative_ + (clamped != 0 ? absolute_ : 0);
-  const double in_units = std::ldexp(scaled, exponent_);
-  const double least = scaled > 0 && in_units < DBL_MIN ? 0x1p-1074 : 0;
-  return (in_units + rounding_of_output) * own_rounding + underflow_of_output + least;
+  const double bound = in_units(scaled);
+  const double least = scaled > 0 && bound < DBL_MIN ? 0x1p-1074 : 0;
+  return (bound + rounding_of_output) * own_rounding + underflow_of_output + least;
 }
 
 PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Coordinates& coordinates,

@@ -59,9 +59,11 @@ class OutputUnits {
 
  private:
   double clamp(double quotient, Index column) const;
+  double in_units(double scaled) const;
 
   Vector lowest_, highest_;  // (d_v)
   int exponent_;
+  double unit_;                 // 2^exponent, 0 where that is not a double
   double relative_, absolute_;  // rounding to the output's precision
 };
 

@@ -33,7 +33,7 @@ struct QueryEvaluation::Worker {
         row_kept(of.monomials_.degree() + 1),
         dropped(static_cast<std::size_t>(of.monomials_.degree()) + 1) {}
 
-  static Index group_rows() { return query_group_rows<double>(); }
+  Index group_rows() const { return group_rows_; }
   Index moments_of_a_group() const {
     return group_rows() * (of.monomials_.degree() + 1) * of.combined_.columns;
   }
@@ -115,6 +115,7 @@ struct QueryEvaluation::Worker {
   }
 
   const QueryEvaluation& of;
+  const Index group_rows_ = query_group_rows<double>();
   RowChooser chooser;
   Matrix points;                               // (d, tile) one coordinate per row
   Buffer<double> group_points, moments, kept;  // [group][...][row]

@@ -10,7 +10,8 @@ double hoelder_norm(const double* x, Index d, Index k) {
   for (Index l = 0; l < d; ++l) largest = std::max(largest, std::abs(x[l]));
   if (largest == 0) return 0;
   int exponent = 0;
-  std::frexp(largest, &exponent);
+  // Powers of what is neither huge nor tiny need no other unit.
+  if (!(largest > 0x1p-100 && largest < 0x1p100 && k <= 8)) std::frexp(largest, &exponent);
   const double first = std::ldexp(1.0, -exponent / 2), second = std::ldexp(1.0, -exponent - (-exponent / 2));
   double sum = 0;
   for (Index l = 0; l < d; ++l) {
