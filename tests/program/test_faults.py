@@ -25,7 +25,8 @@ Point = collections.namedtuple("Point", "ranks rank at name kind")
 
 @unittest.skipUnless(LIBRARY, "needs the library of tests/faults in $KRONATTN_FAULTS")
 class Faults(ProgramTest):
-    ARGUMENTS = ("--threads", "1", "--method", "polynomial", "--checkpoint-interval", "0")
+    ARGUMENTS = ("--threads", "1", "--method", "polynomial", "--checkpoint-interval", "0",
+                 "--watchdog", "15")  # what ends ranks that wait inside MPI or HDF5 for one whose call has failed
 
     def setUp(self):
         super().setUp()
