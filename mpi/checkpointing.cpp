@@ -7,6 +7,7 @@
 #include <chrono>
 #include <filesystem>
 
+#include "instruction_set.hpp"
 #include "measurement_record.hpp"
 #include "result_file.hpp"
 #include "run_lock.hpp"
@@ -24,8 +25,11 @@ constexpr double most_time = 0.02;  // of a run may go into checkpoints
 
 const char* const endings[] = {".checkpoint1", ".checkpoint2"};
 
-json version_json() {
-  return {{"version", version}, {"commit", commit}, {"build", build}};
+/// What bits depend on beside the problem and the wishes.
+json maker_json() {
+  json maker = program_json();
+  maker["instruction set"] = instruction_set();
+  return maker;
 }
 
 json over_ranks(const Communicator& comm, const ContentSum& content) {
@@ -121,7 +125,7 @@ std::vector<Checkpointing::Found> Checkpointing::candidates(std::string& foreign
     if (run.empty()) continue;
     try {
       json header = CheckpointReader(path).header();
-      std::string why = difference(header.at("program"), version_json());
+      std::string why = difference(header.at("program"), maker_json());
       if (why.empty()) why = difference(header.at("identity"), identity_);
       if (why.empty())
         found.push_back({path, run, std::move(header)});
@@ -277,7 +281,7 @@ void Checkpointing::save(const SolveState& state, const std::vector<SumWords>& m
   const json rows = over_ranks(comm_, result_->rows_written());
   if (comm_.root()) {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
-    header = {{"program", version_json()},
+    header = {{"program", maker_json()},
               {"identity", identity_},
               {"stamp", stamp_},
               {"saved", std::chrono::duration<double>(now).count()},

@@ -5,6 +5,7 @@
 #include <limits>
 #include <optional>
 
+#include "instruction_set.hpp"
 #include "text.hpp"
 #include "watchdog.hpp"
 
@@ -41,6 +42,7 @@ Communicator::Communicator(MPI_Comm parent) {
   check(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   check(MPI_Comm_rank(comm_, &rank_), "MPI_Comm_rank");
   check(MPI_Comm_size(comm_, &size_), "MPI_Comm_size");
+  use_instruction_sets(common_bits(instruction_sets()));
 }
 
 Communicator::~Communicator() {
@@ -125,6 +127,11 @@ std::string Communicator::broadcast(const std::string& text, int from) const {
   std::string copy = rank_ == from ? text : std::string(static_cast<std::size_t>(length), '\0');
   check(MPI_Bcast(copy.data(), static_cast<int>(length), MPI_CHAR, from, comm_), "MPI_Bcast");
   return copy;
+}
+
+std::int64_t Communicator::common_bits(std::int64_t bits) const {
+  allreduce(&bits, 1, MPI_INT64_T, MPI_BAND, comm_);
+  return bits;
 }
 
 void Communicator::combine(double* values, Index count) const {

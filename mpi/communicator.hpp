@@ -50,7 +50,8 @@ class LostInCollective : public std::runtime_error {
 
 class Communicator {
  public:
-  /// A duplicate of MPI_COMM_WORLD, so that messages of a library's user never mix with ours.
+  /// A duplicate of MPI_COMM_WORLD, so that messages of a library's user never mix with ours. From then on
+  /// kernels use what all ranks' CPUs have (instruction_set.hpp).
   Communicator();
   explicit Communicator(MPI_Comm parent);
   ~Communicator();
@@ -77,6 +78,8 @@ class Communicator {
   double min(double value) const;
   void broadcast(double* values, Index count, int from) const;
   std::string broadcast(const std::string& text, int from) const;
+  /// The bits that are set on all ranks.
+  std::int64_t common_bits(std::int64_t bits) const;
   /// Values of which each is 0 on all ranks but one, on all ranks: exact.
   void combine(double* values, Index count) const;
   /// Every rank's values, one after the other, on all ranks.

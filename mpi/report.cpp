@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "instruction_set.hpp"
 #include "version.hpp"
 
 namespace kronattn {
@@ -139,6 +140,7 @@ Json solve_report(const Communicator& comm, const Problem& problem, const Proble
   report["run"] = {{"ranks", comm.size()},
                    {"threads", facts.threads},
                    {"hosts", comm.hosts()},
+                   {"instruction_set", instruction_set()},
                    {"seconds",
                     {{"read", slowest[0]},
                      {"measure", slowest[1]},

@@ -347,9 +347,6 @@ Index lanes_of_double() {
 Index vectors_of_a_group() {
   return features_together;
 }
-const char* target_name() {
-  return hwy::TargetName(HWY_TARGET);
-}
 void aggregate_double(const Monomials& monomials, const Subtree& part, Index from_degree,
                       const PackedKeys<double>& keys, PartialSums& sums, Buffer<double>& buffer) {
   aggregate_part(monomials, part, from_degree, keys, sums, buffer);
@@ -377,7 +374,6 @@ namespace kronattn {
 
 HWY_EXPORT(lanes_of_double);
 HWY_EXPORT(vectors_of_a_group);
-HWY_EXPORT(target_name);
 HWY_EXPORT(aggregate_double);
 HWY_EXPORT(aggregate_float);
 HWY_EXPORT(evaluate_double);
@@ -385,8 +381,7 @@ HWY_EXPORT(evaluate_float);
 
 template <>
 Index vector_rows<double>() {
-  static const Index rows = HWY_DYNAMIC_DISPATCH(lanes_of_double)();
-  return rows;
+  return HWY_DYNAMIC_DISPATCH(lanes_of_double)();
 }
 template <>
 Index vector_rows<float>() {
@@ -394,15 +389,10 @@ Index vector_rows<float>() {
 }
 template <class T>
 Index query_group_rows() {
-  static const Index vectors = HWY_DYNAMIC_DISPATCH(vectors_of_a_group)();
-  return vectors * vector_rows<T>();
+  return HWY_DYNAMIC_DISPATCH(vectors_of_a_group)() * vector_rows<T>();
 }
 template Index query_group_rows<double>();
 template Index query_group_rows<float>();
-
-const char* instruction_set() {
-  return HWY_DYNAMIC_DISPATCH(target_name)();
-}
 
 template <>
 void aggregate_features(const Monomials& monomials, const Subtree& part, Index from_degree,

@@ -31,9 +31,6 @@ Index vector_rows();
 template <class T>
 Index query_group_rows();
 
-/// The instruction set that is used, as Highway names it.
-const char* instruction_set();
-
 /// Monomials of a query block, which are summed in T before they are added to the moments; and of a key
 /// block.
 inline constexpr Index query_block = 64;

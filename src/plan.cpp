@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
-#include <string_view>
 
 #include "degree_needs.hpp"
 #include "dropped_monomials.hpp"
 #include "exp_polynomial.hpp"
-#include "feature_kernels.hpp"
+#include "instruction_set.hpp"
 #include "monomials.hpp"
 #include "row_choice.hpp"
 #include "subset_attention.hpp"
@@ -28,9 +27,9 @@ struct CountedWork {
   double head,
       degree_squared;  // of a polynomial head: sample, nodes, plan; polynomials of its rows, times g^2
 };
-const CountedWork counted = std::string_view(instruction_set()).starts_with("AVX3")
-                                ? CountedWork{1.37, 75, 1.6e8, 1e7}
-                                : CountedWork{1, 12, 2e7, 1e6};
+CountedWork counted() {
+  return has_wide_vectors() ? CountedWork{1.37, 75, 1.6e8, 1e7} : CountedWork{1, 12, 2e7, 1e6};
+}
 
 /// What `auto` lets the key sums take on a rank. Fixed, because the choice of method decides bits.
 constexpr double largest_automatic_memory = 16e9;
@@ -91,15 +90,15 @@ double evaluate_flops(const ProblemShape& shape, double rows, double rank) {
 
 double exact_flops(const ProblemShape& shape, double rows) {
   const auto d = static_cast<double>(shape.width), columns = static_cast<double>(shape.value_width + 1);
-  return rows * shape.tuples() * (counted.exact_flop * (2 * d + 2 * columns) + counted.exponential);
+  return rows * shape.tuples() * (counted().exact_flop * (2 * d + 2 * columns) + counted().exponential);
 }
 
 double preparation_flops(const ProblemShape& shape, Index degree) {
   // The sample has about a thousand keys, and rows share some hundred polynomials: less of a smaller problem.
   const auto share = [](Index rows) { return std::min(1.0, static_cast<double>(rows) / 1000); };
   const Index keys = *std::max_element(shape.keys.begin(), shape.keys.end());
-  return counted.head * (0.3 + 0.7 * share(keys)) +
-         counted.degree_squared * static_cast<double>(degree * degree) * share(shape.queries);
+  return counted().head * (0.3 + 0.7 * share(keys)) +
+         counted().degree_squared * static_cast<double>(degree * degree) * share(shape.queries);
 }
 
 double predicted_seconds(const Estimate& estimate, const ProblemShape& shape, const Rates& rates,

@@ -13,6 +13,7 @@
 
 #include "feature_kernels.hpp"
 #include "fixed_point_sums.hpp"
+#include "instruction_set.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "benchmarks/kernels.cpp"

@@ -1,5 +1,6 @@
 #include "communicator.hpp"
 
+#include "instruction_sets.hpp"
 #include "mpi_main.hpp"
 
 namespace kronattn {
@@ -58,6 +59,19 @@ TEST(AgreedFailure, TellsAFailureOfOnesOwnFromOneThatAllKnowOf) {
     }
     EXPECT_TRUE(alone);
   }
+}
+
+TEST(Communicator, RanksOnOtherCpusUseWhatAllHave) {
+  const Communicator comm;
+  const std::int64_t all = instruction_sets();
+  std::int64_t least = all;
+  while ((least & (least - 1)) != 0) least &= least - 1;
+  {
+    const testing::InstructionSets mine(comm.rank() == comm.size() - 1 ? least : all);
+    const Communicator later;
+    EXPECT_EQ(instruction_sets(), least);
+  }
+  EXPECT_EQ(instruction_sets(), all);
 }
 
 TEST(Communicator, EmptyMessagesAreMessagesToo) {

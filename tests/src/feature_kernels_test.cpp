@@ -5,6 +5,7 @@
 
 #include "features.hpp"
 #include "fixed_point_sums.hpp"
+#include "instruction_sets.hpp"
 #include "problems.hpp"
 
 namespace kronattn {
@@ -82,6 +83,8 @@ void check_aggregate(double tolerance) {
           PartialSums partial(part.count * columns, sums.to_high());
           for (partial.terms = 0; partial.terms < 2; ++partial.terms)
             aggregate_features(monomials, part, from_degree, packed, partial, buffer);
+          const Index lower = part.first_of(std::clamp(from_degree, part.degree, part.highest_degree() + 1));
+          EXPECT_TRUE((partial.high.head(lower * columns) == 0).all());
           for (Index m = std::max(from_degree, part.degree); m <= part.highest_degree(); ++m) {
             const Range range = part.degrees[static_cast<std::size_t>(m - part.degree)];
             sums.merge(range.begin * columns, partial.high.data() + part.first_of(m) * columns,
@@ -99,8 +102,10 @@ void check_aggregate(double tolerance) {
 }
 
 TEST(AggregateFeatures, AreThePlainSums) {
-  check_aggregate<double>(1e-15);
-  check_aggregate<float>(1e-6);
+  testing::with_each_instruction_set([] {
+    check_aggregate<double>(1e-15);
+    check_aggregate<float>(1e-6);
+  });
 }
 
 template <class T>
@@ -144,8 +149,10 @@ void check_evaluate(double tolerance) {
 }
 
 TEST(EvaluateFeatures, AreThePlainMoments) {
-  check_evaluate<double>(1e-13);
-  check_evaluate<float>(1e-4);
+  testing::with_each_instruction_set([] {
+    check_evaluate<double>(1e-13);
+    check_evaluate<float>(1e-4);
+  });
 }
 
 TEST(EvaluateFeatures, ARowsBitsDependNeitherOnItsNeighboursNorOnTheirDegree) {
