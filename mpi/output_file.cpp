@@ -11,7 +11,9 @@
 #include <filesystem>
 
 #include "checksum.hpp"
+#include "clock.hpp"
 #include "run_lock.hpp"
+#include "watchdog.hpp"
 
 namespace kronattn {
 
@@ -202,11 +204,17 @@ void OutputFile::flush() {
 }
 
 void OutputFile::check_written() {
-  comm_.together([&] {
-    open_.clear();
-    if (H5Fflush(file_.get(), H5F_SCOPE_GLOBAL) < 0 || !file_.close())
-      throw LostInCollective(path_ + ": can't be brought to disk");
-  });
+  const Stopwatch flushing;
+  open_.clear();
+  flush();
+  {
+    // Closing writes a hundred bytes of one rank's. If that fails, HDF5 goes on to wait for the others, who
+    // wait for that rank elsewhere, and no call returns.
+    const Activity::Brief brief(std::max(20.0, 10 * flushing.seconds()));
+    comm_.together([&] {
+      if (!file_.close()) throw LostInCollective(path_ + ": can't be closed");
+    });
+  }
   file_ = h5::open_file(partial_, h5::Access::read, comm_);
   comm_.together([&] {
     for (const DatasetPlan& dataset : datasets_) open_.push_back(h5::open_dataset(file_, dataset.name));

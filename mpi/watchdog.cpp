@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 
 #include "text.hpp"
 
@@ -12,6 +13,7 @@ namespace {
 
 std::atomic<std::uint64_t> moves = 0;
 std::atomic<int> waiting = 0;
+std::atomic<double> at_most = HUGE_VAL;
 std::mutex step_mutex;
 std::string step_name = "start";
 
@@ -37,9 +39,19 @@ Activity::Waiting::~Waiting() {
   moved();
 }
 
+Activity::Brief::Brief(double seconds) {
+  moved();
+  at_most = seconds;
+}
+
+Activity::Brief::~Brief() {
+  at_most = HUGE_VAL;
+  moved();
+}
+
 Activity::State Activity::state() {
   const std::lock_guard guard(step_mutex);
-  return {moves, waiting > 0, step_name};
+  return {moves, waiting > 0, at_most, step_name};
 }
 
 Watchdog::Watchdog(double seconds, int rank, std::function<void(const std::string&)> bark)
@@ -60,8 +72,7 @@ Watchdog::~Watchdog() {
 void Watchdog::watch(double seconds, int rank) {
   using Clock = std::chrono::steady_clock;
   const std::chrono::duration<double> glance(std::clamp(seconds / 20, 0.01, 5.0));
-  const double turn = 2.0 * std::min(rank, 20);                        // so that one rank speaks for all
-  const double patience = std::clamp(seconds / 10, 0.1, 60.0) + turn;  // with ranks that are to blame
+  const double turn = 2.0 * std::min(rank, 20);  // so that one rank speaks for all
   Activity::State last = Activity::state();
   Clock::time_point since = Clock::now();
   std::unique_lock lock(mutex_);
@@ -73,8 +84,11 @@ void Watchdog::watch(double seconds, int rank) {
       continue;
     }
     const double idle = std::chrono::duration<double>(Clock::now() - since).count();
-    if (idle < seconds + (now.waits ? patience : turn)) continue;
-    bark_("nothing has moved for " + short_number(seconds) + " seconds in step " + now.step + ": rank " +
+    const double limit = std::min(seconds, now.at_most);
+    const double patience =
+        now.waits ? std::clamp(limit / 10, 0.1, 60.0) : 0;  // with ranks that are to blame
+    if (idle < limit + patience + turn) continue;
+    bark_("nothing has moved for " + short_number(limit) + " seconds in step " + now.step + ": rank " +
           std::to_string(rank) +
           (now.waits ? " waits for other ranks" : " is at work, or waits for its files"));
     return;

@@ -32,9 +32,20 @@ class Activity {
     Waiting& operator=(const Waiting&) = delete;
   };
 
+  /// While it lives, what is done is known to take no more than `seconds` without a move: a watchdog waits no
+  /// longer. One at a time.
+  class Brief {
+   public:
+    explicit Brief(double seconds);
+    ~Brief();
+    Brief(const Brief&) = delete;
+    Brief& operator=(const Brief&) = delete;
+  };
+
   struct State {
     std::uint64_t moves = 0;
     bool waits = false;
+    double at_most = 0;  // seconds without a move
     std::string step;
   };
   static State state();
@@ -42,9 +53,9 @@ class Activity {
 
 class Watchdog {
  public:
-  /// Calls `bark` from a thread of its own, once, when this rank has not moved for `seconds`: with one
-  /// sentence on what it did meanwhile. Ranks that wait for others bark later, and one after the other. 0:
-  /// never.
+  /// Calls `bark` from a thread of its own, once, when this rank has not moved for `seconds`, or for what is
+  /// known to be enough: with one sentence on what it did meanwhile. Ranks that wait for others bark later,
+  /// and one after the other. 0: never.
   Watchdog(double seconds, int rank, std::function<void(const std::string&)> bark);
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;

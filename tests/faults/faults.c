@@ -5,6 +5,8 @@
 //
 //   FAULT_RANK   the rank that is hit                    FAULT_PATH   part of the paths that count
 //   FAULT_AT     number of the call                      FAULT_LOG    a file that gets "number name" of every call
+//   FAULT_NAME   of the call, if given: the first one of that name from that number on, since numbers shift a little
+//                from run to run
 //   FAULT_KIND   once    the call fails without being made: ENOSPC of what writes, EIO of the rest, MPI_ERR_OTHER of MPI's
 //                always  the same, and every later call of the system's that writes fails, too, as on a full disk
 //                short   half of what was to be written is written; of other calls: as `once`
@@ -63,9 +65,11 @@ static int fails(const char* name, int writes) {
   if (!of_this_rank()) return 0;
   ++calls;
   note(name);
+  static int hit = 0;
+  if (hit) return writes && is_kind("always");
   const long at = atol(setting("FAULT_AT"));
-  if (at == 0 || calls < at) return 0;
-  if (calls > at) return writes && is_kind("always");
+  if (at == 0 || calls < at || (*setting("FAULT_NAME") != '\0' && strcmp(name, setting("FAULT_NAME")) != 0)) return 0;
+  hit = 1;
   if (is_kind("kill")) raise(SIGKILL);
   if (is_kind("cut")) {
     char path[4096];

@@ -1,6 +1,7 @@
 #include "watchdog.hpp"
 
 #include <chrono>
+#include <cmath>
 #include <future>
 
 #include "mpi_main.hpp"
@@ -37,6 +38,18 @@ TEST(Watchdog, LetsARankThatWaitsSpeakLater) {
     EXPECT_GT(std::chrono::steady_clock::now() - begin, milliseconds(2000));
   }
   EXPECT_FALSE(Activity::state().waits);
+}
+
+TEST(Watchdog, WaitsNoLongerForWhatIsBrief) {
+  Listener listener;
+  Activity::begin("close");
+  const Watchdog watchdog(20, 0, listener.ear);
+  {
+    const Activity::Brief brief(0.2);
+    EXPECT_EQ(listener.words.get(),
+              "nothing has moved for 0.2 seconds in step close: rank 0 is at work, or waits for its files");
+  }
+  EXPECT_EQ(Activity::state().at_most, HUGE_VAL);
 }
 
 TEST(Watchdog, IsQuietWhileSomethingMovesAndWhenTheRunEnds) {

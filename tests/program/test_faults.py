@@ -25,8 +25,7 @@ Point = collections.namedtuple("Point", "ranks rank at name kind")
 
 @unittest.skipUnless(LIBRARY, "needs the library of tests/faults in $KRONATTN_FAULTS")
 class Faults(ProgramTest):
-    ARGUMENTS = ("--threads", "1", "--method", "polynomial", "--checkpoint-interval", "0",
-                 "--watchdog", "15")  # what ends ranks that wait inside MPI or HDF5 for one whose call has failed
+    ARGUMENTS = ("--threads", "1", "--method", "polynomial", "--checkpoint-interval", "0")
 
     def setUp(self):
         super().setUp()
@@ -81,7 +80,8 @@ class Faults(ProgramTest):
         folder.mkdir()
         shutil.copy(self.problem, folder)
         try:
-            outcome = self.solve(folder, point.ranks, rank=point.rank, at=point.at, kind=point.kind)
+            name = {} if point.kind == "kill" else {"name": point.name}
+            outcome = self.solve(folder, point.ranks, rank=point.rank, at=point.at, kind=point.kind, **name)
             result = folder / "result.h5"
             if result.exists() and read_result(result).bits() != self.right:
                 return f"a wrong result, exit code {outcome.code}"
