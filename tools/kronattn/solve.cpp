@@ -139,8 +139,8 @@ ExitCode run_solve(const Session& session, const CommandLine& line) {
   check_output(comm, output, overwrite || resume, {problem_path});
   if (line.given("report")) check_output(comm, line.text("report"), true, {problem_path, output});
 
+  ProblemFile problem(comm, problem_path, scale, memory);  // before there is anything to leave behind
   const RunLock lock(comm, output);
-  ProblemFile problem(comm, problem_path, scale, memory);
   mark_idle_wishes(line, problem.shape());
   wishes.output_precision = read_output_precision(line, problem.precision());
   if (resume) {
