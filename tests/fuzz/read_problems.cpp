@@ -2,10 +2,14 @@
 // says how its process ended. Each file is read in a process of its own, so that one that breaks it is known
 // by name.
 //
-//   0  read    1  refused in words    2  out of memory    3  another exception    4  HDF5 crashed
-//   -N  ended by signal N    66  the address sanitizer found something
+//   0  read    1  refused in words    2  out of memory    3  another exception
+//   4  HDF5 crashed, or the address sanitizer found something in it    -N  ended by signal N
+//   66 the address sanitizer found something elsewhere
 #include <dlfcn.h>
 #include <execinfo.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#endif
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -70,19 +74,33 @@ int outcome_of(const std::string& path) {
   }
 }
 
-/// A crash: whose it is. The first library on the stack, the system's and this handler aside, is to blame.
-void crashed(int signal) {
-  void* frames[32];
-  const int count = backtrace(frames, 32);
+/// Whose a crash is: the first library on the stack, the system's, the sanitizer's and the two functions here
+/// aside, is to blame.
+bool hdf5_is_to_blame() {
+  void* frames[48];
+  const int count = backtrace(frames, 48);
   for (int i = 0; i < count; ++i) {
     Dl_info place;
     if (dladdr(frames[i], &place) == 0 || place.dli_fname == nullptr) continue;
-    if (std::strstr(place.dli_fname, "hdf5") != nullptr) _exit(4);
-    if (place.dli_saddr != nullptr && i > 1 && std::strstr(place.dli_fname, "/libc.") == nullptr) break;
+    const auto in = [&](const char* library) { return std::strstr(place.dli_fname, library) != nullptr; };
+    if (in("hdf5")) return true;
+    if (place.dli_saddr != nullptr && i > 1 && !in("/libc.") && !in("/libasan.")) return false;
   }
+  return false;
+}
+
+void crashed(int signal) {
+  if (hdf5_is_to_blame()) _exit(4);
   std::signal(signal, SIG_DFL);
   raise(signal);
 }
+
+#ifdef __SANITIZE_ADDRESS__
+/// The sanitizer has found something, said what, and is about to end the process.
+void found_by_sanitizer() {
+  if (hdf5_is_to_blame()) _exit(4);
+}
+#endif
 
 }  // namespace
 }  // namespace kronattn
@@ -93,6 +111,9 @@ int main() {
   void* warm_up[1];
   backtrace(warm_up, 1);  // loads what it needs
   for (int signal : {SIGSEGV, SIGBUS, SIGFPE}) std::signal(signal, kronattn::crashed);
+#ifdef __SANITIZE_ADDRESS__
+  __sanitizer_set_death_callback(kronattn::found_by_sanitizer);
+#endif
   H5open();
   kronattn::h5::silence();
   for (std::string path; std::getline(std::cin, path);) {
