@@ -443,8 +443,7 @@ class HeadSolve {
       std::optional<SubsetAttention> attention;
       {
         const Timed timed(outcome_.seconds.evaluate);
-        attention.emplace(columns, modes, rounded, one_signed_values(), exact_coordinates_,
-                          wishes_.output_precision);
+        attention.emplace(columns, modes, rounded, head_.file, exact_coordinates_, wishes_.output_precision);
       }
       const RowSet share = RowSet({0, shape_.queries}).share(query_tile_rows, comm_.size(), comm_.rank());
       progress_.begin("evaluate", share.count());
@@ -453,7 +452,7 @@ class HeadSolve {
         RowOutputs outputs;
         {
           const Timed timed(outcome_.seconds.evaluate);
-          outputs = look_up(columns, *attention, queries);
+          outputs = attention->evaluate(queries);
         }
         deliver_kept(rows, queries, outputs, missing);
         progress_.advance(rows.size());
@@ -463,31 +462,6 @@ class HeadSolve {
     missing = gather(comm_, missing, file_shape_.width);
     outcome_.rows_exact += missing.count();
     return missing;
-  }
-
-  /// (d_v) whether a column's values have one sign in each mode.
-  std::vector<bool> one_signed_values() const {
-    std::vector<bool> one_signed(static_cast<std::size_t>(file_shape_.value_width), true);
-    for (const ModeMeasurement& mode : head_.file.modes)
-      for (Index c = 0; c < file_shape_.value_width; ++c)
-        if (mode.value_min(c) < 0 && mode.value_max(c) > 0) one_signed[static_cast<std::size_t>(c)] = false;
-    return one_signed;
-  }
-
-  /// Rows whose set the columns don't describe get no bound.
-  RowOutputs look_up(const TwoValuedColumns& columns, const SubsetAttention& attention,
-                     const Matrix& queries) const {
-    RowOutputs outputs(queries.rows(), file_shape_.value_width);
-    outputs.output.setZero();
-    outputs.log_normalizer.setZero();
-    for (Index i = 0; i < queries.rows(); ++i) {
-      RowBound bound{HUGE_VAL, HUGE_VAL};
-      if (const std::optional<std::uint32_t> set = columns.subset(0, queries.row(i).data()))
-        bound = attention.finish(*set, outputs.output.row(i).data(), outputs.log_normalizer(i));
-      outputs.error_bound(i) = bound.output;
-      outputs.log_error(i) = bound.log_normalizer;
-    }
-    return outputs;
   }
 
   /// Collective: a round of the exact method, in passes over all keys.

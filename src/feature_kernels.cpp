@@ -1,6 +1,7 @@
 #include "feature_kernels.hpp"
 
 #include <cmath>
+#include <type_traits>
 
 #include "fixed_point_sums.hpp"
 
@@ -57,6 +58,26 @@ struct BlockOf {
   const T* parent_of(Index a) const { return parents + (parent[a] - first_parent) * rows; }
   const T* axis_of(Index a) const { return points + axis[a] * rows; }
 };
+
+/// The block `range`, whose parents' features stand one level before its own.
+template <class T>
+BlockOf<T> block_of(const Monomials& monomials, Range range, Range parents, const T* points, T* here,
+                    Index rows, Index level) {
+  return {
+      points, here - level, parents.begin, monomials.parents() + range.begin, monomials.axes() + range.begin,
+      here,   rows,         range.size()};
+}
+
+/// use(from) with where the features come from: `there` already, or formed now, and needed `again` or not.
+template <class Use>
+void with_features(bool there, bool again, Use use) {
+  if (there)
+    use(std::integral_constant<Features, Features::stored>());
+  else if (again)
+    use(std::integral_constant<Features, Features::formed_and_stored>());
+  else
+    use(std::integral_constant<Features, Features::formed>());
+}
 
 /// The features of the roots, along the way from the constant: the same products as by way of their parents.
 template <class T>
@@ -123,7 +144,7 @@ HWY_NOINLINE void evaluate_block(const BlockOf<T>& block, const T* sums, Index c
 }
 
 template <Features from, int columns_here = most_columns, class T>
-void evaluate_columns(int count, const BlockOf<T>& block, const T* sums, Index columns, double* moments) {
+void evaluate_columns(Index count, const BlockOf<T>& block, const T* sums, Index columns, double* moments) {
   if constexpr (columns_here > 0) {
     if (count == columns_here)
       evaluate_block<columns_here, from>(block, sums, columns, moments);
@@ -149,37 +170,22 @@ void evaluate_part(const Monomials& monomials, const Subtree& part, const Combin
                    const T* points, Index degree, double* moments, double* kept, Buffer<T>& buffer) {
   const Index rows = features_together * static_cast<Index>(hn::Lanes(Lanes<T>()));
   const Index columns = combined.columns, level = query_block * rows;
-  const Index pieces = (columns + most_columns - 1) / most_columns;
+  const bool with_magnitudes = combined.magnitudes.size() > 0;
   const Index last = std::min(degree, part.highest_degree());
   if (part.degree > last) return;
   if (const Index size = level * (last - part.degree + 1); buffer.size() < size) buffer.resize(size);
   walk(monomials, part, last, query_block, [&](Index m, Range range, Range parents) {
-    T* here = buffer.data() + (m - part.degree) * level;
-    const BlockOf<T> block{points,
-                           here - level,
-                           parents.begin,
-                           monomials.parents() + range.begin,
-                           monomials.axes() + range.begin,
-                           here,
-                           rows,
-                           range.size()};
+    const BlockOf<T> block =
+        block_of(monomials, range, parents, points, buffer.data() + (m - part.degree) * level, rows, level);
     const bool root = m == part.degree;
-    if (root) form_roots(monomials, range, points, rows, Index{features_together}, here);
-    const bool again = m < last || pieces > 1 || combined.magnitudes.size() > 0;
-    for (Index piece = 0; piece < pieces; ++piece) {
-      const Index first = piece * columns / pieces;
-      const int count = static_cast<int>((piece + 1) * columns / pieces - first);
-      const T* sums = combined.sums.data() + range.begin * columns + first;
-      double* to = moments + (m * columns + first) * rows;
-      if (root || piece > 0)
-        evaluate_columns<Features::stored>(count, block, sums, columns, to);
-      else if (again)
-        evaluate_columns<Features::formed_and_stored>(count, block, sums, columns, to);
-      else
-        evaluate_columns<Features::formed>(count, block, sums, columns, to);
-    }
-    if (combined.magnitudes.size() > 0)
-      add_magnitudes(block, combined.magnitudes.data() + range.begin, kept + m * rows);
+    if (root) form_roots(monomials, range, points, rows, Index{features_together}, block.here);
+    for_each_block({0, columns}, most_columns, [&](Index first, Index count) {
+      with_features(root || first > 0, m < last || count < columns || with_magnitudes, [&](auto from) {
+        evaluate_columns<from()>(count, block, combined.sums.data() + range.begin * columns + first, columns,
+                                 moments + (m * columns + first) * rows);
+      });
+    });
+    if (with_magnitudes) add_magnitudes(block, combined.magnitudes.data() + range.begin, kept + m * rows);
   });
 }
 
@@ -256,7 +262,7 @@ HWY_NOINLINE void aggregate_some(const BlockOf<T>& block, Index a, const T* weig
 }
 
 template <Features from, int columns_here = most_columns, class T>
-void aggregate_columns(int count, const BlockOf<T>& block, const T* weighted, Index columns, Index vectors,
+void aggregate_columns(Index count, const BlockOf<T>& block, const T* weighted, Index columns, Index vectors,
                        T* products) {
   if constexpr (columns_here > 0) {
     if (count != columns_here)
@@ -301,38 +307,22 @@ template <class T>
 void aggregate_part(const Monomials& monomials, const Subtree& part, Index from_degree,
                     const PackedKeys<T>& keys, PartialSums& sums, Buffer<T>& buffer) {
   constexpr Index rows = aggregate_tile_rows<T>, level = key_block * rows;
-  const Index columns = keys.columns(), pieces = (columns + most_columns - 1) / most_columns;
-  const Index lanes = static_cast<Index>(hn::Lanes(Lanes<T>()));
+  const Index columns = keys.columns(), lanes = static_cast<Index>(hn::Lanes(Lanes<T>()));
   const Index last = part.highest_degree(), levels = last - part.degree + 1;
   const Index block_products = key_block * columns + 64;
   if (const Index size = level * levels + block_products; buffer.size() < size) buffer.resize(size);
   T* products = buffer.data() + level * levels;
   walk(monomials, part, last, key_block, [&](Index m, Range range, Range parents) {
-    T* here = buffer.data() + (m - part.degree) * level;
-    const BlockOf<T> block{keys.points(),
-                           here - level,
-                           parents.begin,
-                           monomials.parents() + range.begin,
-                           monomials.axes() + range.begin,
-                           here,
-                           rows,
-                           range.size()};
+    const BlockOf<T> block = block_of(monomials, range, parents, keys.points(),
+                                      buffer.data() + (m - part.degree) * level, rows, level);
     const bool root = m == part.degree;
-    if (root) form_roots(monomials, range, keys.points(), rows, keys.vectors(), here);
-    for (Index piece = 0; piece < pieces; ++piece) {
-      const Index first = piece * columns / pieces;
-      const int count = static_cast<int>((piece + 1) * columns / pieces - first);
-      const T* weighted = keys.weighted() + first * lanes;
-      if (root || piece > 0)
-        aggregate_columns<Features::stored>(count, block, weighted, columns, keys.vectors(),
-                                            products + first);
-      else if (m < last || pieces > 1)
-        aggregate_columns<Features::formed_and_stored>(count, block, weighted, columns, keys.vectors(),
-                                                       products + first);
-      else
-        aggregate_columns<Features::formed>(count, block, weighted, columns, keys.vectors(),
-                                            products + first);
-    }
+    if (root) form_roots(monomials, range, keys.points(), rows, keys.vectors(), block.here);
+    for_each_block({0, columns}, most_columns, [&](Index first, Index count) {
+      with_features(root || first > 0, m < last || count < columns, [&](auto from) {
+        aggregate_columns<from()>(count, block, keys.weighted() + first * lanes, columns, keys.vectors(),
+                                  products + first);
+      });
+    });
     if (m < from_degree) return;
     const Range of_degree = part.degrees[static_cast<std::size_t>(m - part.degree)];
     const Index first = (part.first_of(m) + range.begin - of_degree.begin) * columns;

@@ -89,11 +89,16 @@ long double SubsetKeySums::operator()(std::size_t subset, Index column) const {
 }
 
 SubsetAttention::SubsetAttention(const TwoValuedColumns& columns, const std::vector<SubsetKeySums>& modes,
-                                 bool rounded, const std::vector<bool>& one_signed,
-                                 const Coordinates& coordinates, Precision output_precision)
-    : units_(coordinates, output_precision), one_signed_(one_signed) {
+                                 bool rounded, const HeadMeasurement& head, const Coordinates& coordinates,
+                                 Precision output_precision)
+    : columns_(columns),
+      units_(coordinates, output_precision),
+      one_signed_(static_cast<std::size_t>(coordinates.value_min.size()), true) {
+  for (const ModeMeasurement& mode : head.modes)
+    for (Index c = 0; c < mode.value_min.size(); ++c)
+      if (mode.value_min(c) < 0 && mode.value_max(c) > 0) one_signed_[static_cast<std::size_t>(c)] = false;
   const Index groups = columns.count(), apart = columns.negative_scores();
-  const std::size_t sets = std::size_t{1} << groups, width = one_signed.size() + 1;
+  const std::size_t sets = std::size_t{1} << groups, width = one_signed_.size() + 1;
   const auto g = static_cast<double>(groups);
   double roundings = 2 * g + 8;  // of the queries' steps, and slack
   for (std::size_t m = 0; m < modes.size(); ++m) {
@@ -122,6 +127,21 @@ SubsetAttention::SubsetAttention(const TwoValuedColumns& columns, const std::vec
         }
   }
   gamma_ = roundings * u < 0.01 ? roundings * u / (1 - roundings * u) : HUGE_VAL;
+}
+
+RowOutputs SubsetAttention::evaluate(const ConstTile& queries) const {
+  RowOutputs outputs(queries.rows(), static_cast<Index>(one_signed_.size()));
+  outputs.output.setZero();
+  outputs.log_normalizer.setZero();
+  for (Index i = 0; i < queries.rows(); ++i) {
+    RowBound bound{HUGE_VAL, HUGE_VAL};
+    if (const std::optional<std::uint32_t> set =
+            columns_.subset(0, queries.data() + i * queries.outerStride()))
+      bound = finish(*set, outputs.output.row(i).data(), outputs.log_normalizer(i));
+    outputs.error_bound(i) = bound.output;
+    outputs.log_error(i) = bound.log_normalizer;
+  }
+  return outputs;
 }
 
 RowBound SubsetAttention::finish(std::uint32_t subset, double* output, double& log_normalizer) const {

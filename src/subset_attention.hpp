@@ -39,6 +39,7 @@
 
 #include "certificate.hpp"
 #include "coordinates.hpp"
+#include "evaluate_queries.hpp"
 #include "fixed_point_sums.hpp"
 #include "two_valued.hpp"
 #include "types.hpp"
@@ -73,18 +74,21 @@ class SubsetKeySums {
 
 class SubsetAttention {
  public:
-  /// The sums of all modes over all ranks; `rounded`: whether any rank's values were. `one_signed` (d_v):
-  /// whether the values of a column have one sign in each mode.
+  /// The sums of all modes over all ranks; `rounded`: whether any rank's values were. `columns` must outlive
+  /// this.
   SubsetAttention(const TwoValuedColumns& columns, const std::vector<SubsetKeySums>& modes, bool rounded,
-                  const std::vector<bool>& one_signed, const Coordinates& coordinates,
-                  Precision output_precision);
+                  const HeadMeasurement& head, const Coordinates& coordinates, Precision output_precision);
 
-  /// Finishes a row whose set is `subset`: writes output (d_v) and the log normaliser. O(d_v).
-  RowBound finish(std::uint32_t subset, double* output, double& log_normalizer) const;
+  /// Looks up rows: `queries` (rows, d) as they stand in the file. Those whose set the columns don't describe
+  /// get no bound. O(rows (d + d_v)).
+  RowOutputs evaluate(const ConstTile& queries) const;
 
  private:
+  RowBound finish(std::uint32_t subset, double* output, double& log_normalizer) const;
+
+  const TwoValuedColumns& columns_;
   OutputUnits units_;
-  std::vector<bool> one_signed_;
+  std::vector<bool> one_signed_;   // (d_v) whether a column's values have one sign in each mode
   std::vector<long double> sums_;  // (2^g, d_v + 1) Y
   double gamma_ = 0, eta_ = 0;
 };
