@@ -73,6 +73,19 @@ class TwoValued(ProgramTest):
         self.assertIn("2^3 sums", result.report["plan"]["reason"])
         self.assert_true(problem, result)
 
+    def test_the_sums_over_sets_count_as_memory(self):
+        problem = two_valued_problem(2, 20000, 20000, 19, 8)
+        path, result = self.folder / "problem.h5", self.folder / "result.h5"
+        write_problem(path, *problem)
+        solve = ("solve", path, "-o", result, "--method", "exact", "--memory-per-rank")
+        outcome = run(*solve, "100M", ranks=None)  # 2^18 sets of 4 columns, 7 times 16 bytes: 112 MiB
+        self.assert_failed(outcome, 1, r"needs \d+ MiB.*--memory-per-rank is 100 MiB")
+        self.assertFalse(result.exists())
+        self.assert_succeeded(run(*solve, "300M", ranks=None))
+        report = read_result(result).report
+        self.assertIn("2^18 sums", report["plan"]["reason"])
+        self.assertLess(report["run"]["peak_rss_bytes"], 300 * 2**20)
+
     def test_a_third_value_makes_an_ordinary_problem(self):
         problem = two_valued_problem(2, 100, 4000, 4, 5)
         problem.keys[0][17, 2] = 0.25
