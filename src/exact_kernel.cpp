@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <vector>
 
 #include "exponential.hpp"
@@ -23,28 +24,18 @@ using V = hn::Vec<Doubles>;
 
 /// exponential() of exponential.hpp, step by step, with fused steps where there are any.
 HWY_INLINE V vector_exponential(V argument) {
+  using Steps = ExponentialSteps;
   const Doubles tag;
   const Bits bits;
-  const V to_integer = hn::Set(tag, 0x1.8p52);
-  const V x = hn::Max(hn::Set(tag, -708.0), argument);
-  const V shifted = hn::MulAdd(x, hn::Set(tag, 0x1.71547652b82fep0), to_integer);
+  const V to_integer = hn::Set(tag, Steps::to_integer);
+  const V x = hn::Max(hn::Set(tag, Steps::lowest), argument);
+  const V shifted = hn::MulAdd(x, hn::Set(tag, Steps::log2e), to_integer);
   const V m = hn::Sub(shifted, to_integer);
-  const V r = hn::NegMulAdd(m, hn::Set(tag, 0x1.a39ef35793c76p-33),
-                            hn::NegMulAdd(m, hn::Set(tag, 0x1.62e42fee00000p-1), x));
-  V p = hn::Set(tag, 1.0 / 6227020800);
-  p = hn::MulAdd(p, r, hn::Set(tag, 1.0 / 479001600));
-  p = hn::MulAdd(p, r, hn::Set(tag, 1.0 / 39916800));
-  p = hn::MulAdd(p, r, hn::Set(tag, 1.0 / 3628800));
-  p = hn::MulAdd(p, r, hn::Set(tag, 1.0 / 362880));
-  p = hn::MulAdd(p, r, hn::Set(tag, 1.0 / 40320));
-  p = hn::MulAdd(p, r, hn::Set(tag, 1.0 / 5040));
-  p = hn::MulAdd(p, r, hn::Set(tag, 1.0 / 720));
-  p = hn::MulAdd(p, r, hn::Set(tag, 1.0 / 120));
-  p = hn::MulAdd(p, r, hn::Set(tag, 1.0 / 24));
-  p = hn::MulAdd(p, r, hn::Set(tag, 1.0 / 6));
-  p = hn::MulAdd(p, r, hn::Set(tag, 0.5));
-  p = hn::MulAdd(p, r, hn::Set(tag, 1.0));
-  p = hn::MulAdd(p, r, hn::Set(tag, 1.0));
+  const V r =
+      hn::NegMulAdd(m, hn::Set(tag, Steps::ln2_low), hn::NegMulAdd(m, hn::Set(tag, Steps::ln2_high), x));
+  V p = hn::Set(tag, Steps::taylor[0]);
+  for (std::size_t k = 1; k < std::size(Steps::taylor); ++k)
+    p = hn::MulAdd(p, r, hn::Set(tag, Steps::taylor[k]));
   const auto exponent = hn::ShiftLeft<52>(hn::BitCast(bits, shifted));
   return hn::BitCast(tag, hn::Add(hn::BitCast(bits, p), exponent));
 }

@@ -32,13 +32,5 @@ TEST(Exponential, OfNothingIsOneAndFarBelowIsNothingThatCounts) {
   EXPECT_LT(exponential(-HUGE_VAL), 1e-300);
 }
 
-TEST(Exponential, OfARowTakesItsMaximumOff) {
-  std::vector<double> row = {3.0, -1.0, 2.5, 3.0, -2000.0};
-  exponential_below(row.data(), 5, 3.0);
-  EXPECT_EQ(row[0], 1.0);
-  EXPECT_NEAR(row[1], std::exp(-4.0), 1e-17);
-  EXPECT_EQ(row[3], 1.0);
-}
-
 }  // namespace
 }  // namespace kronattn
