@@ -307,7 +307,12 @@ std::string Checkpointing::farewell() const {
 
 void Checkpointing::remove_files(const std::vector<std::string>& runs) const {
   if (!comm_.root()) return;
+  const std::vector<std::string> there = leftovers(output_);
   for (const std::string& run : runs) {
+    // Open MPI keeps a file NAME-<job>-<process>.lock beside one that several hosts write, and a killed run
+    // leaves it.
+    for (const std::string& path : there)
+      if (path.starts_with(partial(run) + "-") && path.ends_with(".lock")) unlink(path.c_str());
     for (const char* ending : endings)
       for (const char* more : {"", ".new"}) unlink((partial(run) + ending + more).c_str());
     unlink(partial(run).c_str());

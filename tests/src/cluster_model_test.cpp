@@ -48,7 +48,7 @@ TEST(ClusterModel, WhatARankDoesForItselfIsNotShared) {
 
 TEST(ClusterModel, FromSomeNumberOfRanksOnTheReductionDominates) {
   const std::vector<PlannedHead> heads = {polynomial_head()};
-  const Cluster cluster = {1, 1, {1e-4, 1e9, 1e9}};
+  const Cluster cluster = {1, 1, {1e-2, 1e9, 1e9}};
   const double from = reduction_dominates_from(heads, shape, Rates{}, cluster);
   ASSERT_GT(from, 2);
   const auto excess = [&](double ranks) {
