@@ -2,12 +2,15 @@
 
 #include <omp.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "checksum.hpp"
+#include "clock.hpp"
 #include "generate.hpp"
 #include "measure_problem.hpp"
 #include "solve.hpp"
@@ -129,6 +132,29 @@ Rates machine_rates(const Communicator& comm, bool may_measure) {
   double values[] = {rates.polynomial, rates.exact, rates.row_seconds};
   comm.broadcast(values, 3, 0);
   return {values[0], values[1], values[2]};
+}
+
+Network measured_network(const Communicator& comm) {
+  Network network;
+  if (comm.size() == 1) return network;
+  const auto least_seconds = [&](std::size_t count, int turns) {
+    std::vector<std::int64_t> numbers(count, 1);
+    double least = HUGE_VAL;
+    for (int turn = 0; turn < turns; ++turn) {
+      std::fill(numbers.begin(), numbers.end(), 1);
+      comm.max(0.0);  // all start together
+      const Stopwatch watch;
+      comm.sum(numbers);
+      least = std::min(least, comm.max(watch.seconds()));
+    }
+    return least;
+  };
+  // Two sums, two unknowns.
+  constexpr std::size_t many = 1 << 19;
+  const double ranks = comm.size(), brief = least_seconds(1, 200), lengthy = least_seconds(many, 5);
+  network.latency = brief / allreduce_seconds(0, ranks, {1, 1, 1});
+  network.bandwidth = allreduce_seconds(8.0 * many, ranks, {0, 1, 1}) / std::max(lengthy - brief, 1e-9);
+  return network;
 }
 
 }  // namespace kronattn

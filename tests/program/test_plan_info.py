@@ -63,6 +63,31 @@ class PlanTest(ProgramTest):
         for nowhere in ("/proc/nowhere", ""):
             self.assertGreater(plan(XDG_CACHE_HOME=nowhere, HOME=nowhere)["predicted_seconds"], 0)
 
+    def test_a_cluster_is_foreseen_from_its_ranks_and_network(self):
+        sizes = ("--order", 3, "--rows", 10**12, "--width", 4, "--value-width", 2, "--degree", 4, "--threads", 1)
+
+        def cluster(*options):
+            return self.report("plan", *sizes, *options)["cluster"]
+
+        few, many = (cluster("--ranks", ranks, "--network", "1e-3,1e6,1e12") for ranks in (100, 10_000))
+        self.assertEqual(few["network"], {"latency": 1e-3, "bandwidth": 1e6, "file_bandwidth": 1e12})
+        self.assertEqual((many["ranks"], many["threads"]), (10_000, 1))
+        # 10^12 rows: what ranks do for themselves is nothing beside what they share.
+        self.assertAlmostEqual(few["seconds"]["compute"] / many["seconds"]["compute"], 100, delta=0.5)
+        summed = 16 * math.comb(4 + 4, 4) * 3
+        self.assertAlmostEqual(many["seconds"]["reduce"], 2 * (2 * 14 * 1e-3 + 2 * 9999 / 10_000 * summed / 1e6), places=12)
+        # Q, K1, V1, K2, V2, twice; O and two numbers a row, twice.
+        self.assertAlmostEqual(many["seconds"]["files"], 2 * 8 * (4 + 2 * 6 + 2 + 2), places=9)
+        self.assertAlmostEqual(many["seconds"]["total"], sum(many["seconds"][part] for part in ("compute", "reduce", "files")))
+        self.assertGreater(many["reduction_dominates_from_ranks"], 10_000)
+        measured = self.report("plan", *sizes, "--ranks", 5, ranks=2)["cluster"]["network"]
+        self.assertGreater(measured["latency"], 0)
+        self.assertGreater(measured["bandwidth"], 0)
+        for options, words in ((("--network", "1e-6,1e9"), "need --ranks"), (("--ranks", 0), "ranks"),
+                               *((("--ranks", 2, "--network", bad), "LATENCY,BANDWIDTH")
+                                 for bad in ("1", "1,", "0,1", "1,-1", "1,2,3,4", "a,b", "1;2", "inf,1", "1,nan"))):
+            self.assert_failed(run("plan", *sizes, *options, ranks=None), 2, words)
+
     def test_a_table_says_what_each_digit_costs(self):
         problem = self.folder / "problem.h5"
         write_problem(problem, *random_problem(2, 3000, 3000, 3))

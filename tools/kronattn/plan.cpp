@@ -4,8 +4,10 @@
 
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 
+#include "cluster_model.hpp"
 #include "output_file.hpp"
 #include "problem_file.hpp"
 #include "rates.hpp"
@@ -65,6 +67,78 @@ std::string cost_summary(const Json& cost) {
   return lines;
 }
 
+/// --network LATENCY,BANDWIDTH[,FILES], each above 0; without it what the ranks of this run measure.
+Network read_network(const CommandLine& line, const Communicator& comm) {
+  if (!line.given("network")) return measured_network(comm);
+  Network network;
+  const std::string& text = line.text("network");
+  double* const numbers[] = {&network.latency, &network.bandwidth, &network.file_bandwidth};
+  std::size_t count = 0;
+  const char* begin = text.c_str();
+  for (bool more = true; more; ++count) {
+    char* end = nullptr;
+    const double number = std::strtod(begin, &end);
+    if (count == std::size(numbers) || end == begin || (*end != ',' && *end != '\0') || !(number > 0) ||
+        !std::isfinite(number))
+      line.complain(
+          "--network is " + text +
+          "; need LATENCY,BANDWIDTH or LATENCY,BANDWIDTH,FILES: seconds and bytes a second, above 0");
+    *numbers[count] = number;
+    more = *end == ',';
+    begin = end + 1;
+  }
+  if (count < 2)
+    line.complain("--network is " + text + "; need LATENCY,BANDWIDTH, in seconds and bytes a second");
+  return network;
+}
+
+Json cluster_json(const std::vector<PlannedHead>& heads, const ProblemShape& shape, Precision precision,
+                  const Rates& rates, const Cluster& cluster) {
+  ClusterSeconds seconds;
+  for (const PlannedHead& head : heads) {
+    const ClusterSeconds of_head =
+        cluster_seconds(head, shape, precision == Precision::double_precision ? 8 : 4, rates, cluster);
+    seconds.compute += of_head.compute;
+    seconds.reduce += of_head.reduce;
+    seconds.files += of_head.files;
+  }
+  const double dominates = reduction_dominates_from(heads, shape, rates, cluster);
+  return {{"ranks", static_cast<Index>(cluster.ranks)},
+          {"threads", static_cast<Index>(cluster.threads)},
+          {"network",
+           {{"latency", cluster.network.latency},
+            {"bandwidth", cluster.network.bandwidth},
+            {"file_bandwidth", cluster.network.file_bandwidth}}},
+          {"seconds",
+           {{"compute", seconds.compute},
+            {"reduce", seconds.reduce},
+            {"files", seconds.files},
+            {"total", seconds.total()}}},
+          {"reduction_dominates_from_ranks",
+           dominates > 0 ? Json(static_cast<Index>(dominates)) : Json(nullptr)}};
+}
+
+std::string cluster_summary(const Json& cluster) {
+  const Json& seconds = cluster["seconds"];
+  char text[320];
+  std::snprintf(
+      text, sizeof text,
+      "cluster    %lld rank(s) x %lld thread(s): compute %.3g s, reduce %.3g s, files %.3g s, total %.3g s\n",
+      cluster["ranks"].get<long long>(), cluster["threads"].get<long long>(),
+      seconds["compute"].get<double>(), seconds["reduce"].get<double>(), seconds["files"].get<double>(),
+      seconds["total"].get<double>());
+  std::string lines = text;
+  const Json &network = cluster["network"], &dominates = cluster["reduction_dominates_from_ranks"];
+  std::snprintf(
+      text, sizeof text, "network    %.3g s latency, %.3g GB/s a rank, files %.3g GB/s in all%s\n",
+      network["latency"].get<double>(), network["bandwidth"].get<double>() / 1e9,
+      network["file_bandwidth"].get<double>() / 1e9,
+      dominates.is_null()
+          ? ""
+          : ("; from " + dominates.dump() + " ranks on reducing takes longer than computing").c_str());
+  return lines + text;
+}
+
 /// What every tenth costs: the plans for epsilon = 1e-2 ... 1e-12.
 Json plan_table(const ProblemMeasurement& measurement, const ProblemShape& shape, Wishes wishes,
                 const Rates& rates, double threads) {
@@ -110,25 +184,36 @@ std::string table_text(const Json& table) {
 }  // namespace
 
 CommandLine plan_line() {
-  CommandText text{.name = "plan",
-                   .summary = "say what solve would do, and what it would cost",
-                   .description =
-                       "Says what solve would do with a problem file, or with a synthetic problem of given "
-                       "sizes (--order to "
-                       "--seed), which is not written: method, degree, rank, memory, bytes to reduce, and "
-                       "from which size on "
-                       "it pays.",
-                   .files = {"problem"},
-                   .files_needed = false,
-                   .examples = {"kronattn plan problem.h5 --epsilon 1e-8", "kronattn plan problem.h5 --table",
-                                "kronattn plan --order 3 --rows 1000000000 --width 8 --bound 1",
-                                "kronattn plan --instance gap-maxip --rows 1000000 --width 32"}};
+  CommandText text{
+      .name = "plan",
+      .summary = "say what solve would do, and what it would cost",
+      .description =
+          "Says what solve would do with a problem file, or with a synthetic problem of given "
+          "sizes (--order to "
+          "--seed), which is not written: method, degree, rank, memory, bytes to reduce, and "
+          "from which size on "
+          "it pays.",
+      .files = {"problem"},
+      .files_needed = false,
+      .examples = {"kronattn plan problem.h5 --epsilon 1e-8", "kronattn plan problem.h5 --table",
+                   "kronattn plan --order 3 --rows 1000000000 --width 8 --bound 1",
+                   "kronattn plan --instance gap-maxip --rows 1000000 --width 32",
+                   "kronattn plan --rows 1000000000000 --width 8 --ranks 10000 --network 2e-6,1e10"}};
   text.exit_codes[failed] = "a file failed, or solve could not keep the promise in the way asked for";
   CommandLine line(std::move(text));
   add_instance_options(line);
   add_wish_options(line);
   line.add()("table", boost::program_options::bool_switch(),
              "also say what a digit costs: the plan for epsilon = 1e-2 ... 1e-12");
+  line.add()(
+      "ranks", boost::program_options::value<Index>()->value_name("P"),
+      "also predict the seconds on P ranks of --threads threads each: computing, reduction and files")  //
+      ("network", boost::program_options::value<std::string>()->value_name("L,B[,F]"),
+       "with --ranks: latency in seconds and bandwidth of a rank in bytes a second, as 2e-6,1e10; F: "
+       "bandwidth of the "
+       "file system for all ranks (1e9 unless given). Without it what the ranks of this run measure, on one "
+       "rank "
+       "2e-6,1e9");
   add_run_options(line);
   add_memory_option(line);
   add_log_options(line);
@@ -141,7 +226,14 @@ ExitCode run_plan(const Session& session, const CommandLine& line) {
   const bool with_table = line.flag("table");
   if (with_table && wishes.degree) line.complain("--table goes through epsilons; need it without --degree");
   const std::optional<double> scale = read_scale(line);
-  const int threads = comm.size() * read_threads(line, comm);
+  const int rank_threads = read_threads(line, comm);
+  const int threads = comm.size() * rank_threads;
+  std::optional<Cluster> cluster;
+  if (line.given("ranks"))
+    cluster = Cluster{static_cast<double>(line.integer("ranks", 1)), static_cast<double>(rank_threads),
+                      read_network(line, comm)};
+  else if (line.given("network"))
+    line.complain("--network is about a cluster; need --ranks, too");
   const RankMemory allowed = read_memory(line, comm);
   const bool from_file = line.given("problem");
   if (from_file)
@@ -199,6 +291,10 @@ ExitCode run_plan(const Session& session, const CommandLine& line) {
                             static_cast<double>(shape.value_width + 1)},
       {"polynomial_pays_from_rows", rank > 0 ? Json(paying_rows(shape, rank, degree)) : Json(nullptr)}};
   std::string text = plan_summary(report) + cost_summary(report["cost"]);
+  if (cluster) {
+    report["cluster"] = cluster_json(heads, shape, precision, rates, *cluster);
+    text += cluster_summary(report["cluster"]);
+  }
   if (with_table) {
     report["table"] = plan_table(measurement, shape, wishes, rates, threads);
     text += table_text(report["table"]);

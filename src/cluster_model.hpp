@@ -1,0 +1,52 @@
+// How long a solve takes on a cluster: computing + reduction + files.
+//
+// Three things happen one after the other, and each has a size and a rate:
+//   1. computing: the flops of the plan over all threads, but for what every rank does for itself (its
+//   preparation);
+//   2. the reduction: the key sums of each head and mode, b = 16 r (d_v + 1) bytes whatever n is, summed over
+//   P ranks
+//      that all get them: at the best 2 ceil(log2 P) messages one after the other, and 2 (P - 1)/P b bytes
+//      through the interface of each rank (reduce-scatter, then allgather, by halves);
+//   3. files: the problem is read twice (measured, then summed up), the result written and read back.
+// So with more ranks the first goes down and the second does not: from some number of ranks on it is all
+// there is. Nothing is decided by these seconds. What the exact method broadcasts hides behind its computing,
+// and is left out.
+//
+//   P ranks   T threads   r monomials   d_v value columns   L latency   B bandwidth
+#pragma once
+
+#include "plan.hpp"
+
+namespace kronattn {
+
+/// What ranks talk over, and what they read from and write to.
+struct Network {
+  double latency = 2e-6;        // seconds of a short message from rank to rank
+  double bandwidth = 1e9;       // bytes a second in and out of a rank
+  double file_bandwidth = 1e9;  // bytes a second between all ranks and the file system
+};
+
+struct Cluster {
+  double ranks = 1, threads = 1;  // threads of a rank
+  Network network;
+};
+
+struct ClusterSeconds {
+  double compute = 0, reduce = 0, files = 0;
+  double total() const { return compute + reduce + files; }
+};
+
+/// Of a sum of `bytes` over the ranks that all of them get; 0 on one rank.
+double allreduce_seconds(double bytes, double ranks, const Network& network);
+
+/// Of one head. `number_bytes`: of a number in the problem file; the result has one of these in each column
+/// and two doubles a row.
+ClusterSeconds cluster_seconds(const PlannedHead& head, const ProblemShape& shape, double number_bytes,
+                               const Rates& rates, const Cluster& cluster);
+
+/// The smallest number of ranks of these threads from which on the reduction of all heads takes longer than
+/// their computing; 0 where it does so at no number below 1e9.
+double reduction_dominates_from(const std::vector<PlannedHead>& heads, const ProblemShape& shape,
+                                const Rates& rates, Cluster cluster);
+
+}  // namespace kronattn

@@ -1,0 +1,63 @@
+#include "cluster_model.hpp"
+
+#include <gtest/gtest.h>
+
+using namespace kronattn;
+
+namespace {
+
+/// One polynomial head of order 3: 1000 queries, 2000 and 3000 keys, d = 4, d_v = 3, rank 50.
+const ProblemShape shape = {1, 1000, {2000, 3000}, 4, 3, 0.25};
+
+PlannedHead polynomial_head() {
+  PlannedHead head;
+  head.estimate.rank = 50;
+  head.estimate.flops = 6e9;
+  return head;
+}
+
+}  // namespace
+
+TEST(ClusterModel, ASumCostsNothingOnOneRankAndHalvesOnTwo) {
+  const Network network = {1e-3, 100, 1};
+  EXPECT_EQ(allreduce_seconds(1000, 1, network), 0);
+  EXPECT_DOUBLE_EQ(allreduce_seconds(1000, 2, network), 2e-3 + 10);  // half of it out, the other half out
+  EXPECT_DOUBLE_EQ(allreduce_seconds(1000, 4, network), 4e-3 + 15);  // 2 * 3/4
+  EXPECT_DOUBLE_EQ(allreduce_seconds(1000, 5, network), 6e-3 + 16);  // 5 ranks need a third step
+}
+
+TEST(ClusterModel, PartsAreThoseOfTheFormulas) {
+  const Network network = {1e-3, 1e6, 1e4};
+  const ClusterSeconds seconds = cluster_seconds(polynomial_head(), shape, 8, Rates{}, {4, 2, network});
+  EXPECT_DOUBLE_EQ(seconds.reduce, 2 * allreduce_seconds(16 * 50 * 4, 4, network));
+  // Q, then K and V of 5000 rows, read twice; O and two doubles a row, written and read.
+  EXPECT_DOUBLE_EQ(seconds.files, 2 * (8 * (1000 * 4 + 5000 * 7) + 1000 * (8 * 3 + 16)) / 1e4);
+  EXPECT_DOUBLE_EQ(seconds.total(), seconds.compute + seconds.reduce + seconds.files);
+}
+
+TEST(ClusterModel, WhatARankDoesForItselfIsNotShared) {
+  const Rates rates;
+  const auto compute = [&](double ranks, double threads) {
+    return cluster_seconds(polynomial_head(), shape, 8, rates, {ranks, threads, {}}).compute;
+  };
+  const double own = preparation_flops(shape, 0) / rates.polynomial;
+  const double shared = (6e9 - preparation_flops(shape, 0)) / rates.polynomial + 6000 * rates.row_seconds;
+  EXPECT_NEAR(compute(1, 1), own + shared, 1e-12);
+  EXPECT_NEAR(compute(8, 2), own + shared / 16, 1e-12);
+}
+
+TEST(ClusterModel, FromSomeNumberOfRanksOnTheReductionDominates) {
+  const std::vector<PlannedHead> heads = {polynomial_head()};
+  const Cluster cluster = {1, 1, {1e-2, 1e9, 1e9}};
+  const double from = reduction_dominates_from(heads, shape, Rates{}, cluster);
+  ASSERT_GT(from, 2);
+  const auto excess = [&](double ranks) {
+    const ClusterSeconds seconds = cluster_seconds(heads[0], shape, 8, Rates{}, {ranks, 1, cluster.network});
+    return seconds.reduce - seconds.compute;
+  };
+  EXPECT_GT(excess(from), 0);
+  EXPECT_LE(excess(from - 1), 0);
+  PlannedHead exact;  // sums nothing over the ranks
+  exact.estimate.flops = exact.estimate.exact_flops = 1e20;
+  EXPECT_EQ(reduction_dominates_from({exact}, shape, Rates{}, cluster), 0);
+}
