@@ -66,6 +66,27 @@ class CertifiedRanks(ProgramTest):
         self.assertRegex(outcome.stderr, re.compile(r"no case order9; there are order2-d8, "))
 
 
+class Peers(ProgramTest):
+    def test_quick_table(self):
+        """Whatever of the others is installed: kronattn is there, and all of one problem computed the same thing."""
+        summary = self.folder / "peers.json"
+        outcome = run_benchmark("peers", "--quick", "--threads", "1", "--folder", self.folder, "--json", summary)
+        self.assertEqual(outcome.returncode, 0, outcome.stderr)
+        rows, known = table_rows(outcome.stdout), json.loads(summary.read_text())
+        for name in known["missing"]:
+            self.assertIn(name, outcome.stdout.splitlines()[0])
+        own = {row["problem"]: row for row in rows if row["program"] == "kronattn"}
+        self.assertEqual(list(own), ["exact, order 2, n = 2,000", "exact, order 3, n = 100",
+                                     "degree 4, n = 2,000", "degree 5, n = 2,000"])
+        for row in rows:
+            with self.subTest(row["problem"], program=row["program"]):
+                self.assertGreater(float(row["seconds"]), 0)
+                largest = 1e-6 if row["problem"].startswith("exact") else 1e-3
+                self.assertLess(float(row["error"]), largest)
+        self.assertLess(float(own["degree 5, n = 2,000"]["error"]), float(own["degree 4, n = 2,000"]["error"]) / 4)
+        self.assertGreater(float(own["degree 5, n = 2,000"]["error"]), 0)
+
+
 def bessel(x, order):
     """I_order(x), the modified Bessel function, by its series."""
     return sum((x / 2) ** (2 * m + order) / (math.factorial(m) * math.factorial(m + order)) for m in range(30))
