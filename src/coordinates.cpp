@@ -66,7 +66,7 @@ Coordinates::Coordinates(const HeadMeasurement& head, const ProblemShape& shape)
         vanishes ? 0 : static_cast<double>(std::ldexp(static_cast<long double>(shape.scale), exponent));
     box(l) = vanishes ? 0
                       : std::nextafter(
-                            static_cast<double>(std::ldexp(bounds.box[column], queries.exponents[column])) *
+                            static_cast<double>(std::ldexp(bounds.box()[column], queries.exponents[column])) *
                                 (1 + 4 * unit_roundoff),
                             HUGE_VAL);
   }

@@ -33,6 +33,11 @@ long double summable(long double sum) {
   return std::abs(sum) < 0x1p-1074L ? 0 : sum;
 }
 
+/// So far from the ends of double that what products lose there is nothing beside a rounding of x.
+bool is_ordinary(long double x) {
+  return x >= 1e-200L && x <= 1e200L;
+}
+
 /// The next double above, for bounds that were computed in long double.
 double up_from(long double x) {
   const auto rounded = static_cast<double>(x);
@@ -53,6 +58,8 @@ void ModeMeasurement::absorb_keys(const ConstTile& keys, const Vector& weights, 
   const Index d = keys.cols();
   rows += keys.rows();
   key_nonzero.absorb(keys);
+  std::vector<long double> units;
+  for (int exponent : key_units) units.push_back(std::ldexp(1.0L, -exponent));
   for (Index begin = 0; begin < keys.rows(); begin += key_tile_rows) {
     const Index end = std::min(keys.rows(), begin + key_tile_rows);
     std::vector<long double> sums(static_cast<std::size_t>(d), 0);
@@ -69,7 +76,7 @@ void ModeMeasurement::absorb_keys(const ConstTile& keys, const Vector& weights, 
         sums[static_cast<std::size_t>(l)] += static_cast<long double>(w) * row[l];
       }
       key_norm = std::max(key_norm, hoelder_norm(row, d, order));
-      if (!key_units.empty()) add_powers(row, w, powers);
+      if (!units.empty()) add_powers(row, w, units, powers);
     }
     weight_sum.add(0, weight);
     for (Index i = 0; i < key_powers.size(); ++i) {
@@ -98,12 +105,12 @@ void ModeMeasurement::sum_powers(const Matrix& key_sample) {
   }
 }
 
-void ModeMeasurement::add_powers(const double* row, double weight, std::vector<long double>& powers) const {
-  for (std::size_t l = 0; l < key_units.size(); ++l) {
+void ModeMeasurement::add_powers(const double* row, double weight, const std::vector<long double>& units,
+                                 std::vector<long double>& powers) const {
+  for (std::size_t l = 0; l < units.size(); ++l) {
     // An entry far outside of the sample makes the sum useless, not wrong: it is cut above what power_mean
     // trusts.
-    const long double unit =
-        std::min(std::abs(std::ldexp(static_cast<long double>(row[l]), -key_units[l])), 0x1p20L);
+    const long double unit = std::min(std::abs(row[l] * units[l]), 0x1p20L);
     const long double square = unit * unit;
     long double power = weight;
     for (Index p = 0; p < even_powers; ++p)
@@ -149,9 +156,9 @@ ScoreBounds::ScoreBounds(const std::vector<ModeMeasurement>& modes, const Proble
     return all.value();
   };
   for (Index l = 0; l < shape.width; ++l) {
-    box.push_back(
+    wide_.box.push_back(
         std::abs(product([l](const ModeMeasurement& mode) -> long double { return mode.largest_key(l); })));
-    mean.push_back(
+    wide_.mean.push_back(
         product([l](const ModeMeasurement& mode) { return mode.key_sums.mean(l, mode.weight()); }));
     // The range of the product, relatively to the box.
     long double low = shape.scale < 0 ? -1 : 1, high = low;
@@ -163,32 +170,49 @@ ScoreBounds::ScoreBounds(const std::vector<ModeMeasurement>& modes, const Proble
       low = *std::min_element(ends, ends + 4);
       high = *std::max_element(ends, ends + 4);
     }
-    low_.push_back(low * box.back());
-    high_.push_back(high * box.back());
+    wide_.low.push_back(low * wide_.box.back());
+    wide_.high.push_back(high * wide_.box.back());
   }
-  hoelder_ = std::abs(product([](const ModeMeasurement& mode) -> long double { return mode.key_norm; }));
+  wide_.hoelder = std::abs(product([](const ModeMeasurement& mode) -> long double { return mode.key_norm; }));
+  const auto to_double = [](const std::vector<long double>& column) {
+    return std::vector<double>(column.begin(), column.end());
+  };
+  ordinary_ = {to_double(wide_.box), to_double(wide_.mean), to_double(wide_.low), to_double(wide_.high),
+               static_cast<double>(wide_.hoelder)};
+  has_ordinary_ = is_ordinary(wide_.hoelder) && std::all_of(wide_.box.begin(), wide_.box.end(),
+                                                            [](auto x) { return x == 0 || is_ordinary(x); });
 }
 
-RowScores ScoreBounds::row(const double* query) const {
-  const auto d = static_cast<Index>(box.size());
-  const long double slack = 4 * static_cast<long double>(gamma(static_cast<double>(d + 2 * order_ + 8)));
-  long double in_box = 0, at_mean = 0, low = 0, high = 0;
+template <class Real>
+RowScores ScoreBounds::row(const Columns<Real>& columns, const double* query) const {
+  const auto d = static_cast<Index>(columns.box.size());
+  const Real slack = 4 * static_cast<Real>(gamma(static_cast<double>(d + 2 * order_ + 8)));
+  Real in_box = 0, at_mean = 0, low = 0, high = 0;
   for (Index l = 0; l < d; ++l) {
     const auto column = static_cast<std::size_t>(l);
-    const long double q = query[l];
-    in_box += box[column] * std::abs(q);
-    at_mean += mean[column] * q;
-    low += q * (q < 0 ? high_[column] : low_[column]);
-    high += q * (q < 0 ? low_[column] : high_[column]);
+    const Real q = query[l];
+    in_box += columns.box[column] * std::abs(q);
+    at_mean += columns.mean[column] * q;
+    low += q * (q < 0 ? columns.high[column] : columns.low[column]);
+    high += q * (q < 0 ? columns.low[column] : columns.high[column]);
   }
   in_box *= 1 + slack;
-  const long double hoelder = hoelder_ * hoelder_norm(query, d, order_) * (1 + slack);
+  const Real hoelder = columns.hoelder * hoelder_norm(query, d, order_) * (1 + slack);
   RowScores scores;
   scores.box = up_from(in_box);
   scores.jensen = static_cast<double>(at_mean);
   scores.high = up_from(std::min({high + slack * in_box, in_box, hoelder}));
   scores.low = -up_from(std::min({-low + slack * in_box, in_box, hoelder}));
   return scores;
+}
+
+RowScores ScoreBounds::row(const double* query) const {
+  // Products that vanish are far below the slack then; the Hoelder bound is at least box / d, so it can't.
+  if (has_ordinary_) {
+    const RowScores scores = row(ordinary_, query);
+    if (is_ordinary(scores.box)) return scores;
+  }
+  return row(wide_, query);
 }
 
 QueryMeasurement::QueryMeasurement(Index width) : largest(Vector::Zero(width)), nonzero(width) {

@@ -55,7 +55,9 @@ struct ModeMeasurement {
   static constexpr Index even_powers = 4;
 
  private:
-  void add_powers(const double* row, double weight, std::vector<long double>& powers) const;
+  /// `units` (d): 2^-e_l.
+  void add_powers(const double* row, double weight, const std::vector<long double>& units,
+                  std::vector<long double>& powers) const;
 };
 
 /// What is known of the scores of one query row before anything is summed. All but `mean` and `deviation` are
@@ -76,22 +78,32 @@ struct RowScores {
 /// What of all key modes together bounds the scores of a query row: everything O(d).
 class ScoreBounds {
  public:
-  /// Scores are scale * sum_l q_l prod_m K_m[j_m, l]. Long double: products of maxima may leave the range of
-  /// double.
+  /// Scores are scale * sum_l q_l prod_m K_m[j_m, l].
   ScoreBounds(const std::vector<ModeMeasurement>& modes, const ProblemShape& shape);
 
   /// low, high, box and jensen of a row (d). Source: mathematics.md E3, E4, F0, F5.
   RowScores row(const double* query) const;
 
-  std::vector<long double> box;  // (d) |scale| prod_m max|K_ml|
-  /// (d) scale prod_m mean(K_ml). Tile sums are in long double: right to 2 roundings of double, relatively to
-  /// box.
-  std::vector<long double> mean;
+  /// (d) |scale| prod_m max|K_ml|. Long double: products of maxima may leave the range of double.
+  const std::vector<long double>& box() const { return wide_.box; }
 
  private:
+  template <class Real>
+  struct Columns {
+    std::vector<Real> box;  // (d) |scale| prod_m max|K_ml|
+    /// (d) scale prod_m mean(K_ml). Tile sums are in long double: right to 2 roundings of double, relatively
+    /// to box.
+    std::vector<Real> mean;
+    std::vector<Real> low, high;  // (d) range of scale prod_m K_ml
+    Real hoelder = 0;             //     |scale| prod_m max_j |K_m,j|_k
+  };
+  template <class Real>
+  RowScores row(const Columns<Real>& columns, const double* query) const;
+
   Index order_;
-  std::vector<long double> low_, high_;  // (d) range of scale prod_m K_ml
-  long double hoelder_ = 0;              //     |scale| prod_m max_j |K_m,j|_k
+  Columns<long double> wide_;
+  Columns<double> ordinary_;  // likewise, for rows whose box is neither huge nor tiny
+  bool has_ordinary_ = false;
 };
 
 /// How many rows have scores of about one deviation, and how far their scores reach from their means at most:

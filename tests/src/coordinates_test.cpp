@@ -85,6 +85,49 @@ TEST(Measurement, RowsKnowTheRangeOfTheirScores) {
     }
 }
 
+TEST(Measurement, BoundsOfRowsHoldAtEveryMagnitude) {
+  // From where products vanish to where they overflow; columns far apart; zero rows and columns.
+  const auto check = [](const std::vector<Index>& keys, int key_exponent, int query_exponent, int apart) {
+    SCOPED_TRACE(::testing::Message() << key_exponent << ' ' << query_exponent << ' ' << apart);
+    testing::Problem problem =
+        testing::random_problem(keys, 12, 5, 1, testing::Uniform(2000 + key_exponent, -1, 1));
+    problem.scale = -0.7;
+    problem.keys[0] *= std::ldexp(1.0, key_exponent);
+    problem.keys[0].col(1) *= std::ldexp(1.0, apart);
+    problem.keys[0].col(2).setZero();
+    problem.queries *= std::ldexp(1.0, query_exponent);
+    problem.queries.col(1) *= std::ldexp(1.0, -apart);
+    problem.queries.row(3).setZero();
+    const ScoreBounds bounds(testing::measure(problem).file.modes, problem.shape());
+    for (Index i = 0; i < 12; ++i) {
+      const RowScores row = bounds.row(problem.queries.row(i).data());
+      long double low = HUGE_VALL, high = -HUGE_VALL, box = 0;
+      testing::for_each_tuple(problem, i, [&](long double score, const std::vector<Index>&) {
+        low = std::min(low, score);
+        high = std::max(high, score);
+      });
+      for (Index l = 0; l < 5; ++l) {
+        long double product = std::abs(static_cast<long double>(problem.queries(i, l)) * problem.scale);
+        for (const Matrix& mode : problem.keys) product *= mode.col(l).cwiseAbs().maxCoeff();
+        box += product;
+      }
+      ASSERT_LE(row.low, low);
+      ASSERT_GE(row.high, high);
+      ASSERT_GE(row.box, box);
+      if (row.box < HUGE_VAL) {
+        const long double slack = row.box * 1e-12L + 0x1p-1073L;
+        ASSERT_LE(row.box, box + slack);
+        ASSERT_LE(std::max(row.high, -row.low), row.box + slack);
+      }
+    }
+  };
+  for (const std::vector<Index>& keys : {std::vector<Index>{40}, {9, 7}})
+    for (int key_exponent = -1000; key_exponent <= 900; key_exponent += 50)
+      for (int query_exponent : {-1060, -300, 0, 100, 1000})
+        for (int apart : {0, -60, -1015})
+          if (query_exponent - apart < 1023) check(keys, key_exponent, query_exponent, apart);
+}
+
 TEST(Coordinates, RangeOfValueProductsIsTheInterval) {
   testing::Uniform uniform(6, -1, 1);
   testing::Problem problem = testing::random_problem({5, 6}, 1, 2, 2, uniform);
