@@ -30,7 +30,7 @@ double hoelder_norm(const double* x, Index d, Index k) {
                                : std::pow(sum, 1.0 / static_cast<double>(k));
   const double above = root * (1 + 4 * gamma(static_cast<double>(d + 2 * k + 8)));
   // Below the normal numbers a relative slack does nothing: one step up always counts.
-  return ordinary ? above : std::nextafter(std::ldexp(above, exponent), HUGE_VAL);
+  return std::nextafter(ordinary ? above : std::ldexp(above, exponent), HUGE_VAL);
 }
 
 }  // namespace kronattn
