@@ -322,7 +322,7 @@ class HeadSolve {
     PlannedHead more = planned_;
     more.estimate.memory_bytes *= rank / std::max(planned_.estimate.rank, 1.0);
     more.estimate.rank = rank;
-    const double copied = 16 * planned_.estimate.rank * static_cast<double>(shape_.value_width + 1);
+    const double copied = key_sum_bytes(shape_, planned_.estimate.rank);
     return head_bytes(shape_, more) + copied + least_bytes_in_flight(file_shape_);
   }
 

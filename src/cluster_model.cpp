@@ -23,10 +23,9 @@ ClusterSeconds cluster_seconds(const PlannedHead& head, const ProblemShape& shap
   if (polynomial) shared.flops -= preparation_flops(shape, head.plan.degree());
   seconds.compute = own + predicted_seconds(shared, shape, rates, cluster.ranks * cluster.threads);
 
-  const double sum_bytes = 16 * estimate.rank * (columns + 1);
   if (polynomial)
-    seconds.reduce =
-        static_cast<double>(shape.modes()) * allreduce_seconds(sum_bytes, cluster.ranks, cluster.network);
+    seconds.reduce = static_cast<double>(shape.modes()) *
+                     allreduce_seconds(key_sum_bytes(shape, estimate.rank), cluster.ranks, cluster.network);
 
   const double width = static_cast<double>(shape.width);
   const double read = number_bytes * (queries * width + keys * (width + columns));

@@ -1,12 +1,10 @@
 // How long a solve takes on a cluster: computing + reduction + files.
 //
 // Three things happen one after the other, and each has a size and a rate:
-//   1. computing: the flops of the plan over all threads, but for what every rank does for itself (its
-//   preparation);
-//   2. the reduction: the key sums of each head and mode, b = 16 r (d_v + 1) bytes whatever n is, summed over
-//   P ranks
-//      that all get them: at the best 2 ceil(log2 P) messages one after the other, and 2 (P - 1)/P b bytes
-//      through the interface of each rank (reduce-scatter, then allgather, by halves);
+//   1. computing: the flops of the plan over all threads, but for what every rank does for itself;
+//   2. the reduction: the key sums of each head and mode, b = 16 r (d_v + 1) bytes whatever n is, go to all
+//      P ranks: at the best in 2 ceil(log2 P) messages one after the other and 2 (P - 1)/P b bytes through
+//      the interface of each rank (reduce-scatter, then allgather, by halves);
 //   3. files: the problem is read twice (measured, then summed up), the result written and read back.
 // So with more ranks the first goes down and the second does not: from some number of ranks on it is all
 // there is. Nothing is decided by these seconds. What the exact method broadcasts hides behind its computing,

@@ -38,7 +38,7 @@ bool is_ordinary(long double x) {
   return x >= 1e-200L && x <= 1e200L;
 }
 
-/// The next double above, for bounds that were computed in long double.
+/// The next double above: a bound that was computed in long double, or one step more of slack.
 double up_from(long double x) {
   const auto rounded = static_cast<double>(x);
   return std::isfinite(rounded) ? std::nextafter(rounded, HUGE_VAL) : HUGE_VAL;

@@ -36,7 +36,7 @@ constexpr double largest_automatic_memory = 16e9;
 
 double polynomial_memory(const ProblemShape& shape, double rank) {
   const auto columns = static_cast<double>(shape.value_width + 1);
-  return rank * (columns * (16 * static_cast<double>(shape.modes()) + 8) + 24);
+  return static_cast<double>(shape.modes()) * key_sum_bytes(shape, rank) + rank * (8 * columns + 24);
 }
 
 /// Monomials of degree 0 to g, cumulated: what a row of degree g is evaluated with.
@@ -86,6 +86,10 @@ double aggregate_flops(const ProblemShape& shape, double rank) {
 
 double evaluate_flops(const ProblemShape& shape, double rows, double rank) {
   return 2 * rows * rank * static_cast<double>(shape.value_width + 1);
+}
+
+double key_sum_bytes(const ProblemShape& shape, double rank) {
+  return 16 * rank * static_cast<double>(shape.value_width + 1);
 }
 
 double exact_flops(const ProblemShape& shape, double rows) {

@@ -86,6 +86,9 @@ Method remedy_for(std::int64_t rows, const Plan& plan, Index planned_degree, con
 double aggregate_flops(const ProblemShape& shape, double rank);
 double evaluate_flops(const ProblemShape& shape, double rows, double rank);
 
+/// Of the key sums of one mode, and of what its reduction carries: r (d_v + 1) integers of 16 bytes.
+double key_sum_bytes(const ProblemShape& shape, double rank);
+
 /// Work of the exact method for `rows` query rows, and of a polynomial head whatever its rank, counted in
 /// flops of the polynomial method's products that take as long.
 double exact_flops(const ProblemShape& shape, double rows);

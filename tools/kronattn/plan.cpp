@@ -287,8 +287,7 @@ ExitCode run_plan(const Session& session, const CommandLine& line) {
       {"threads", threads},
       {"predicted_seconds", report["plan"]["predicted_seconds"]},
       {"memory_bytes_per_rank", memory},
-      {"bytes_reduced", static_cast<double>(shape.modes() * shape.heads) * 16 * rank *
-                            static_cast<double>(shape.value_width + 1)},
+      {"bytes_reduced", static_cast<double>(shape.modes() * shape.heads) * key_sum_bytes(shape, rank)},
       {"polynomial_pays_from_rows", rank > 0 ? Json(paying_rows(shape, rank, degree)) : Json(nullptr)}};
   std::string text = plan_summary(report) + cost_summary(report["cost"]);
   if (cluster) {
