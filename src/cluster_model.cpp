@@ -19,9 +19,12 @@ ClusterSeconds cluster_seconds(const PlannedHead& head, const ProblemShape& shap
 
   const bool polynomial = estimate.rank > 0;
   Estimate shared = estimate;
-  const double own = polynomial ? preparation_flops(shape, head.plan.degree()) / rates.polynomial : 0;
-  if (polynomial) shared.flops -= preparation_flops(shape, head.plan.degree());
-  seconds.compute = own + predicted_seconds(shared, shape, rates, cluster.ranks * cluster.threads);
+  if (polynomial) {
+    const double own_flops = preparation_flops(shape, head.plan.degree());
+    seconds.own = own_flops / rates.polynomial;
+    shared.flops -= own_flops;
+  }
+  seconds.shared = predicted_seconds(shared, shape, rates, cluster.ranks * cluster.threads);
 
   if (polynomial)
     seconds.reduce = static_cast<double>(shape.modes()) *
@@ -41,7 +44,7 @@ double reduction_dominates_from(const std::vector<PlannedHead>& heads, const Pro
     double excess = 0;
     for (const PlannedHead& head : heads) {
       const ClusterSeconds seconds = cluster_seconds(head, shape, 8, rates, cluster);
-      excess += seconds.reduce - seconds.compute;
+      excess += seconds.reduce - seconds.shared;
     }
     return excess > 0;
   };

@@ -30,8 +30,10 @@ struct Cluster {
 };
 
 struct ClusterSeconds {
-  double compute = 0, reduce = 0, files = 0;
-  double total() const { return compute + reduce + files; }
+  double own = 0, shared = 0;  // computing: what every rank does for itself, and what they share
+  double reduce = 0, files = 0;
+  double compute() const { return own + shared; }
+  double total() const { return compute() + reduce + files; }
 };
 
 /// Of a sum of `bytes` over the ranks that all of them get; 0 on one rank.
@@ -43,7 +45,7 @@ ClusterSeconds cluster_seconds(const PlannedHead& head, const ProblemShape& shap
                                const Rates& rates, const Cluster& cluster);
 
 /// The smallest number of ranks of these threads from which on the reduction of all heads takes longer than
-/// their computing; 0 where it does so at no number below 1e9.
+/// the computing that ranks share; 0 where it does so at no number below 1e9.
 double reduction_dominates_from(const std::vector<PlannedHead>& heads, const ProblemShape& shape,
                                 const Rates& rates, Cluster cluster);
 

@@ -32,13 +32,13 @@ TEST(ClusterModel, PartsAreThoseOfTheFormulas) {
   EXPECT_DOUBLE_EQ(seconds.reduce, 2 * allreduce_seconds(16 * 50 * 4, 4, network));
   // Q, then K and V of 5000 rows, read twice; O and two doubles a row, written and read.
   EXPECT_DOUBLE_EQ(seconds.files, 2 * (8 * (1000 * 4 + 5000 * 7) + 1000 * (8 * 3 + 16)) / 1e4);
-  EXPECT_DOUBLE_EQ(seconds.total(), seconds.compute + seconds.reduce + seconds.files);
+  EXPECT_DOUBLE_EQ(seconds.total(), seconds.compute() + seconds.reduce + seconds.files);
 }
 
 TEST(ClusterModel, WhatARankDoesForItselfIsNotShared) {
   const Rates rates;
   const auto compute = [&](double ranks, double threads) {
-    return cluster_seconds(polynomial_head(), shape, 8, rates, {ranks, threads, {}}).compute;
+    return cluster_seconds(polynomial_head(), shape, 8, rates, {ranks, threads, {}}).compute();
   };
   const double own = preparation_flops(shape, 0) / rates.polynomial;
   const double shared = (6e9 - preparation_flops(shape, 0)) / rates.polynomial + 6000 * rates.row_seconds;
@@ -53,10 +53,17 @@ TEST(ClusterModel, FromSomeNumberOfRanksOnTheReductionDominates) {
   ASSERT_GT(from, 2);
   const auto excess = [&](double ranks) {
     const ClusterSeconds seconds = cluster_seconds(heads[0], shape, 8, Rates{}, {ranks, 1, cluster.network});
-    return seconds.reduce - seconds.compute;
+    return seconds.reduce - seconds.shared;
   };
   EXPECT_GT(excess(from), 0);
   EXPECT_LE(excess(from - 1), 0);
+  // However long a rank takes for itself, that is not what more ranks are for.
+  Rates slow;
+  slow.polynomial = 1e6;
+  const double late = reduction_dominates_from(heads, shape, slow, cluster);
+  EXPECT_GT(late, from);
+  EXPECT_GT(cluster_seconds(heads[0], shape, 8, slow, {late, 1, cluster.network}).own,
+            cluster_seconds(heads[0], shape, 8, slow, {late, 1, cluster.network}).reduce);
   PlannedHead exact;  // sums nothing over the ranks
   exact.estimate.flops = exact.estimate.exact_flops = 1e20;
   EXPECT_EQ(reduction_dominates_from({exact}, shape, Rates{}, cluster), 0);

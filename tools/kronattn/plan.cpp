@@ -98,7 +98,8 @@ Json cluster_json(const std::vector<PlannedHead>& heads, const ProblemShape& sha
   for (const PlannedHead& head : heads) {
     const ClusterSeconds of_head =
         cluster_seconds(head, shape, precision == Precision::double_precision ? 8 : 4, rates, cluster);
-    seconds.compute += of_head.compute;
+    seconds.own += of_head.own;
+    seconds.shared += of_head.shared;
     seconds.reduce += of_head.reduce;
     seconds.files += of_head.files;
   }
@@ -110,7 +111,7 @@ Json cluster_json(const std::vector<PlannedHead>& heads, const ProblemShape& sha
             {"bandwidth", cluster.network.bandwidth},
             {"file_bandwidth", cluster.network.file_bandwidth}}},
           {"seconds",
-           {{"compute", seconds.compute},
+           {{"compute", seconds.compute()},
             {"reduce", seconds.reduce},
             {"files", seconds.files},
             {"total", seconds.total()}}},
@@ -129,13 +130,13 @@ std::string cluster_summary(const Json& cluster) {
       seconds["total"].get<double>());
   std::string lines = text;
   const Json &network = cluster["network"], &dominates = cluster["reduction_dominates_from_ranks"];
-  std::snprintf(
-      text, sizeof text, "network    %.3g s latency, %.3g GB/s a rank, files %.3g GB/s in all%s\n",
-      network["latency"].get<double>(), network["bandwidth"].get<double>() / 1e9,
-      network["file_bandwidth"].get<double>() / 1e9,
-      dominates.is_null()
-          ? ""
-          : ("; from " + dominates.dump() + " ranks on reducing takes longer than computing").c_str());
+  std::snprintf(text, sizeof text, "network    %.3g s latency, %.3g GB/s a rank, files %.3g GB/s in all%s\n",
+                network["latency"].get<double>(), network["bandwidth"].get<double>() / 1e9,
+                network["file_bandwidth"].get<double>() / 1e9,
+                dominates.is_null() ? ""
+                                    : ("; from " + dominates.dump() +
+                                       " ranks on reducing takes longer than the computing they share")
+                                          .c_str());
   return lines + text;
 }
 
