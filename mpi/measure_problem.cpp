@@ -231,9 +231,7 @@ class Measuring {
         const QueryTile changed(head, changed_bounds, changed_shape, raw);
         mine.changed.absorb(changed.rows, changed.scores);
         if (head.change.none()) return;
-        std::vector<RowScores> scores;
-        for (Index i = 0; i < raw.rows(); ++i) scores.push_back(file_bounds.row(raw.row(i).data()));
-        mine.file.absorb(raw, scores);
+        mine.file.absorb(raw, file_bounds.rows(raw));
       });
       progress_.advance(rows.size());
     });

@@ -16,16 +16,14 @@ namespace {
 
 constexpr double u = unit_roundoff;
 
-/// Covers the rounding of the certificate's own arithmetic: a few dozen operations on non-negative numbers.
-constexpr double own_rounding = 1 + 1e-13;
-
 /// A bound for rows that are not computed yet: their own bounds are computed in another order of operations.
 double with_slack(double bound) {
   return bound == 0 ? 0 : bound * (1 + 1e-9) + 8 * 0x1p-1074;
 }
 
-/// |log(1 + x)| for |x| <= ratio.
+/// |log(1 + x)| for |x| <= ratio, from above.
 double log_error(double ratio) {
+  if (ratio < 0x1p-20) return ratio * (1 + ratio);
   return ratio < 1 ? -std::log1p(-ratio) : HUGE_VAL;
 }
 
@@ -34,41 +32,46 @@ double log_rounding(double log) {
   return 4 * u * (1 + std::abs(log));
 }
 
+/// 2^exponent as a product. Beyond the ends everything but zero overflows, or underflows, as it does there.
+std::array<double, 3> unit_of(int exponent) {
+  if (std::abs(exponent) <= 1000) return {std::ldexp(1.0, exponent), 1, 1};
+  const int third = std::clamp(exponent, -3066, 3066) / 3,
+            rest = std::clamp(exponent, -3066, 3066) - 2 * third;
+  return {std::ldexp(1.0, third), std::ldexp(1.0, third), std::ldexp(1.0, rest)};
+}
+
 }  // namespace
 
 OutputUnits::OutputUnits(const Coordinates& coordinates, Precision output_precision)
     : lowest_(coordinates.value_min),
       highest_(coordinates.value_max),
-      exponent_(coordinates.value_exponent),
-      unit_(std::abs(exponent_) <= 1000 ? std::ldexp(1.0, exponent_) : 0),
+      unit_(unit_of(coordinates.value_exponent)),
       relative_(output_precision == Precision::single_precision ? 0x1p-24 : 0),
       absolute_(output_precision == Precision::single_precision ? 0x1p-150 : 0) {}
 
-double OutputUnits::clamp(double quotient, Index column) const {
-  const double low = lowest_(column), high = highest_(column);
-  return std::isnan(quotient) ? low / 2 + high / 2 : std::min(std::max(quotient, low), high);
-}
-
-double OutputUnits::in_units(double scaled) const {
-  return unit_ != 0 ? scaled * unit_ : std::ldexp(scaled, exponent_);
-}
-
-double OutputUnits::value(double quotient, Index column) const {
-  const double output = in_units(clamp(quotient, column));
-  return std::min(std::max(output, -DBL_MAX), DBL_MAX);  // the range was rounded outwards
-}
-
-double OutputUnits::error(double quotient, Index column, double error) const {
-  const double clamped = clamp(quotient, column);
-  const double unconditional = std::max(highest_(column) - clamped, clamped - lowest_(column));
-  const double scaled = error <= unconditional ? error : unconditional;  // nan: unconditional
-  const double magnitude = std::abs(value(quotient, column));
-  // A result below the normal numbers may lose up to the smallest number there is; zero loses nothing.
-  const double underflow_of_output = clamped != 0 && magnitude < DBL_MIN ? 0x1p-1074 : 0;
-  const double rounding_of_output = magnitude * relative_ + (clamped != 0 ? absolute_ : 0);
-  const double bound = in_units(scaled);
-  const double least = scaled > 0 && bound < DBL_MIN ? 0x1p-1074 : 0;
-  return (bound + rounding_of_output) * own_rounding + underflow_of_output + least;
+void OutputColumn::finish(const double* quotients, const double* errors, Index rows, double* outputs,
+                          double* bounds) const {
+  // Locals, not members: nothing that is written here can change them, and the loop becomes one of vectors.
+  const auto [low, high, units, relative_rounding, absolute_rounding] = *this;
+  const auto [first, second, third] = units;
+  for (Index i = 0; i < rows; ++i) {
+    const double quotient = quotients[i];
+    const double clamped =
+        std::isnan(quotient) ? low / 2 + high / 2 : std::min(std::max(quotient, low), high);
+    const double unconditional = std::max(high - clamped, clamped - low);
+    const double scaled = errors[i] <= unconditional ? errors[i] : unconditional;  // nan: unconditional
+    // The range was rounded outwards.
+    const double output = std::min(std::max(clamped * first * second * third, -DBL_MAX), DBL_MAX);
+    const double magnitude = std::abs(output);
+    // A result below the normal numbers may lose up to the smallest number there is; zero loses nothing.
+    const double underflow_of_output = (clamped != 0) & (magnitude < DBL_MIN) ? 0x1p-1074 : 0;
+    const double rounding_of_output = magnitude * relative_rounding + (clamped != 0 ? absolute_rounding : 0);
+    const double bound = scaled * first * second * third;
+    const double least = (scaled > 0) & (bound < DBL_MIN) ? 0x1p-1074 : 0;
+    outputs[i] = output;
+    bounds[i] =
+        std::max(bounds[i], (bound + rounding_of_output) * own_rounding + underflow_of_output + least);
+  }
 }
 
 PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Coordinates& coordinates,
@@ -78,13 +81,18 @@ PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Co
       tuples_(coordinates.tuples),
       unit_(unit),
       log_weight_(coordinates.weight_exponent * std::numbers::ln2),
-      mean_roundings_(static_cast<double>(shape.width + 4 * shape.order() + 16)),
-      largest_weight_(std::max(2.0, 2 * coordinates.weights.cwiseAbs().sum() / unit * own_rounding)) {
-  for (double count : monomials_per_degree) monomials_ += count;
+      mean_roundings_(static_cast<double>(shape.width + 4 * shape.order() + 16)) {
+  double monomials = 0;
+  for (double count : monomials_per_degree) monomials += count;
+  // Underflow: an operation on features, products, weights or coefficients loses at most 2^-1074, and what
+  // multiplies it afterwards sums up, over the monomials of degree m, to at most (2 sum_l |w_l| / unit)^m: of
+  // the head, not of the row, whose own entries may be tiny beside those that queries are scaled by.
+  const double largest_weight = std::max(2.0, 2 * coordinates.weights.cwiseAbs().sum() / unit * own_rounding);
+  double underflow = 0x1p-1000 * monomials;
   const std::vector<double> blocks =
       most_blocks(monomials_per_degree, query_block, monomials_of_a_part(shape.value_width + 1));
   const auto degree = static_cast<Index>(monomials_per_degree.size()) - 1;
-  for (Index m = 0; m <= degree; ++m) {
+  for (Index m = 0; m <= degree; ++m, underflow *= largest_weight) {
     double roundings = 0;
     for (Index rows : shape.keys) roundings += KeyAggregate::roundings(m, rows, coordinates.rows_per_weight);
     roundings += static_cast<double>(shape.modes());                  // product over the modes
@@ -93,20 +101,53 @@ PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Co
     roundings +=
         static_cast<double>(query_block) + blocks[static_cast<std::size_t>(m)];  // sum of the monomials
     roundings += static_cast<double>(degree + 4);  // the coefficient; sum over the degrees
-    roundings_.push_back(roundings);
+    roundings_.push_back(gamma(roundings));
+    underflows_.push_back(underflow);
   }
 }
 
 double PolynomialCertificate::rounding(const std::vector<double>& coefficients, double box) const {
   const double ratio = box / unit_ * (1 + 2 * u);
-  // Underflow: an operation on features, products, weights or coefficients loses at most 2^-1074, and what
-  // multiplies it afterwards sums up, over the monomials of degree m, to at most (2 sum_l |w_l| / unit)^m: of
-  // the head, not of the row, whose own entries may be tiny beside those that queries are scaled by.
-  double power = 1, largest = 1, sum = 0;
-  for (std::size_t m = 0; m < coefficients.size(); ++m, power *= ratio, largest *= largest_weight_)
-    sum += gamma(roundings_[m]) * std::abs(coefficients[m]) * power +
-           0x1p-1000 * monomials_ * (1 + std::abs(coefficients[m])) * largest;
+  double power = 1, sum = 0;
+  for (std::size_t m = 0; m < coefficients.size(); ++m, power *= ratio)
+    sum +=
+        roundings_[m] * std::abs(coefficients[m]) * power + underflows_[m] * (1 + std::abs(coefficients[m]));
   return sum * own_rounding;
+}
+
+PolynomialCertificate::Sums PolynomialCertificate::sums(
+    const RowGroup& group, std::vector<double> RowPolynomial::*polynomial) const {
+  const Index lanes = group.lanes, columns = units_.columns() + 1;
+  Sums all{Vector::Zero(columns * lanes)};
+  Lanes ratio, power, error{}, coefficient, present;
+  for (Index i = 0; i < lanes; ++i) {
+    ratio[i] = group.scores[i]->box / unit_ * (1 + 2 * u);
+    power[i] = 1;
+  }
+  for (Index m = 0; m <= group.degree; ++m) {
+    for (Index i = 0; i < lanes; ++i) {
+      const std::vector<double>& own = group.polynomials[i]->*polynomial;
+      const bool has = m < static_cast<Index>(own.size());
+      present[i] = has ? 1 : 0;
+      coefficient[i] = has ? own[static_cast<std::size_t>(m)] : 0;
+    }
+    for (Index c = 0; c < columns; ++c) {
+      const double* moment = group.moments + (m * columns + c) * lanes;
+      double* sum = all.sums.data() + c * lanes;
+      for (Index i = 0; i < lanes; ++i) sum[i] += coefficient[i] * moment[i];
+    }
+    const double rounding = roundings_[static_cast<std::size_t>(m)];
+    const double underflow = underflows_[static_cast<std::size_t>(m)];
+    for (Index i = 0; i < lanes; ++i) {
+      const double size = std::abs(coefficient[i]);
+      error[i] += rounding * size * power[i] + underflow * (present[i] + size);
+      power[i] *= ratio[i];
+    }
+    if (group.dropped != nullptr)
+      for (Index i = 0; i < lanes; ++i) error[i] += std::abs(coefficient[i]) * group.dropped[m * lanes + i];
+  }
+  for (Index i = 0; i < lanes; ++i) all.error[i] = tuples_ * error[i] * own_rounding;
+  return all;
 }
 
 double PolynomialCertificate::jensen(const RowScores& scores) const {
@@ -114,60 +155,57 @@ double PolynomialCertificate::jensen(const RowScores& scores) const {
   return std::min(DBL_MAX, tuples_ * std::exp(scores.jensen - slack) / own_rounding);
 }
 
-RowBound PolynomialCertificate::finish(const double* moments, const RowScores& scores,
-                                       const RowPolynomial& polynomial, const double* dropped, double* output,
-                                       double& log_normalizer) const {
-  const Index d_v = units_.lowest().size(), columns = d_v + 1;
-  // Y and W_V of each column, Y_0 and W_0 in the last one.
-  Vector values = Vector::Zero(columns), gaps = Vector::Zero(columns);
-  const auto add = [&](const std::vector<double>& coefficients, Vector& sums) {
-    for (std::size_t m = 0; m < coefficients.size(); ++m)
-      sums += coefficients[m] * Eigen::Map<const Vector>(moments + static_cast<Index>(m) * columns, columns);
-  };
-  add(polynomial.values, values);
-  add(polynomial.majorant, gaps);
-  const auto unknown = [&](const std::vector<double>& coefficients) {
-    double sum = rounding(coefficients, scores.box);
-    for (std::size_t m = 0; dropped != nullptr && m < coefficients.size(); ++m)
-      sum += std::abs(coefficients[m]) * dropped[m];
-    return tuples_ * sum * own_rounding;
-  };
-  const double delta = unknown(polynomial.values), gap_delta = unknown(polynomial.majorant);
-  const double normalizer = values(d_v);
-  const double gap = std::max(0.0, gaps(d_v)) + gap_delta;  // W_0 from above
-  const double from_below = (normalizer - delta - gap) - 4 * u * (std::abs(normalizer) + delta + gap);
-  const double least = jensen(scores);
-  const double low = from_below > least ? from_below : least;  // from_below may be nan
-  const double score_error = 2 * std::tanh(scores.error / 2) * (1 + 4 * u);
-
-  RowBound bound;
-  for (Index c = 0; c < d_v; ++c) {
-    const double quotient = values(c) / normalizer;
-    const double lowest = units_.lowest()(c), highest = units_.highest()(c);
-    double spread = gap * std::max(highest - quotient, quotient - lowest);
-    if (std::isfinite(gap) && std::isfinite(gaps(c)) && lowest < highest && lowest <= quotient &&
-        quotient <= highest) {
-      const double above = std::max(0.0, highest * gaps(d_v) - gaps(c)) + 3 * gap_delta;
-      const double below = std::max(0.0, gaps(c) - lowest * gaps(d_v)) + 3 * gap_delta;
-      const double chord = ((quotient - lowest) * above + (highest - quotient) * below) / (highest - lowest);
-      spread = chord < spread ? chord : spread;
-    }
-    const double error =
-        (spread + delta + std::abs(quotient) * (delta + 2 * u * std::abs(normalizer))) / low +
-        score_error * ((highest - lowest) / 2);
-    output[c] = units_.value(quotient, c);
-    bound.output = std::max(bound.output, units_.error(quotient, c, error * own_rounding));
+void PolynomialCertificate::finish(const RowGroup& group, FinishedGroup& finished) const {
+  const Index lanes = group.lanes, d_v = units_.columns();
+  const Sums values = sums(group, &RowPolynomial::values), gaps = sums(group, &RowPolynomial::majorant);
+  const double* normalizers = values.sums.data() + d_v * lanes;  // Y_0
+  const double* all_gaps = gaps.sums.data() + d_v * lanes;       // W_0
+  Lanes gap, low, score_error, quotients, errors;                // W_0 from above; D_low
+  for (Index i = 0; i < lanes; ++i) low[i] = jensen(*group.scores[i]);
+  for (Index i = 0; i < lanes; ++i) score_error[i] = std::min(group.scores[i]->error, 2.0);
+  for (Index i = 0; i < lanes; ++i) {
+    const double normalizer = normalizers[i], delta = values.error[i];
+    gap[i] = std::max(0.0, all_gaps[i]) + gaps.error[i];
+    const double from_below = (normalizer - delta - gap[i]) - 4 * u * (std::abs(normalizer) + delta + gap[i]);
+    low[i] = from_below > low[i] ? from_below : low[i];  // from_below may be nan
   }
-  const bool usable = normalizer > 0 && std::isfinite(normalizer);
-  log_normalizer =
-      (usable ? std::log(normalizer) : std::log(tuples_) + scores.jensen) + (scores.shift + log_weight_);
-  bound.log_normalizer = usable ? log_error((gap + delta) / low * own_rounding) + scores.error +
-                                      scores.shift_error + log_rounding(std::log(normalizer)) +
-                                      log_rounding(log_normalizer) +
-                                      log_rounding(std::abs(scores.shift) + std::abs(log_weight_))
-                                : HUGE_VAL;
-  if (std::isnan(bound.log_normalizer)) bound.log_normalizer = HUGE_VAL;
-  return bound;
+
+  finished.output.resize(d_v * lanes);
+  finished.error_bound.fill(0);
+  for (Index c = 0; c < d_v; ++c) {
+    const OutputColumn column = units_.column(c);
+    const double lowest = column.lowest, highest = column.highest;
+    const double* sum = values.sums.data() + c * lanes;
+    const double* column_gaps = gaps.sums.data() + c * lanes;  // W_V
+    for (Index i = 0; i < lanes; ++i) {
+      const double normalizer = normalizers[i], delta = values.error[i], gap_delta = gaps.error[i];
+      const double quotient = sum[i] / normalizer;
+      const double farthest = gap[i] * std::max(highest - quotient, quotient - lowest);
+      const double above = std::max(0.0, highest * all_gaps[i] - column_gaps[i]) + 3 * gap_delta;
+      const double below = std::max(0.0, column_gaps[i] - lowest * all_gaps[i]) + 3 * gap_delta;
+      const double chord = ((quotient - lowest) * above + (highest - quotient) * below) / (highest - lowest);
+      const bool inside = (lowest < highest) & (lowest <= quotient) & (quotient <= highest) &
+                          (gap[i] <= DBL_MAX) & (std::abs(column_gaps[i]) <= DBL_MAX);
+      const double spread = inside & (chord < farthest) ? chord : farthest;
+      const double error =
+          (spread + delta + std::abs(quotient) * (delta + 2 * u * std::abs(normalizer))) / low[i] +
+          score_error[i] * ((highest - lowest) / 2);
+      quotients[i] = quotient;
+      errors[i] = error * own_rounding;
+    }
+    column.finish(quotients.data(), errors.data(), lanes, finished.output.data() + c * lanes,
+                  finished.error_bound.data());
+  }
+  for (Index i = 0; i < lanes; ++i) {
+    const RowScores& scores = *group.scores[i];
+    const bool usable = normalizers[i] > 0 && std::isfinite(normalizers[i]);
+    const double log = usable ? std::log(normalizers[i]) : std::log(tuples_) + scores.jensen;
+    finished.log_normalizer[i] = log + (scores.shift + log_weight_);
+    const double error = log_error((gap[i] + values.error[i]) / low[i] * own_rounding) + scores.error +
+                         scores.shift_error + log_rounding(log) + log_rounding(finished.log_normalizer[i]) +
+                         log_rounding(std::abs(scores.shift) + std::abs(log_weight_));
+    finished.log_error[i] = usable && !std::isnan(error) ? error : HUGE_VAL;
+  }
 }
 
 ExactCertificate::ExactCertificate(const ProblemShape& shape, const Coordinates& coordinates,
@@ -198,13 +236,12 @@ RowBound ExactCertificate::scaled(double box) const {
 RowBound ExactCertificate::finish(const double* sums, double maximum, double box, double* output,
                                   double& log_normalizer) const {
   const RowBound relative = scaled(box);
-  const Index d_v = units_.lowest().size();
+  const Index d_v = units_.columns();
   RowBound bound;
   for (Index c = 0; c < d_v; ++c) {
     const double quotient = sums[c] / sums[d_v];
-    output[c] = units_.value(quotient, c);
-    bound.output = std::max(bound.output,
-                            units_.error(quotient, c, std::isfinite(quotient) ? relative.output : HUGE_VAL));
+    const double error = std::isfinite(quotient) ? relative.output : HUGE_VAL;
+    units_.column(c).finish(&quotient, &error, 1, output + c, &bound.output);
   }
   log_normalizer = maximum + std::log(sums[d_v]);
   bound.log_normalizer =
@@ -217,9 +254,14 @@ RowBound ExactCertificate::finish(const double* sums, double maximum, double box
 RowBound ExactCertificate::worst_case(double box) const {
   const RowBound relative = scaled(box);
   RowBound bound;
-  for (Index c = 0; c < units_.lowest().size(); ++c)
-    for (double extreme : {units_.lowest()(c), units_.highest()(c)})
-      bound.output = std::max(bound.output, with_slack(units_.error(extreme, c, relative.output)));
+  for (Index c = 0; c < units_.columns(); ++c) {
+    const OutputColumn column = units_.column(c);
+    const std::array<double, 2> extremes{column.lowest, column.highest};
+    const std::array<double, 2> errors{relative.output, relative.output};
+    std::array<double, 2> outputs, bounds{};
+    column.finish(extremes.data(), errors.data(), 2, outputs.data(), bounds.data());
+    bound.output = std::max({bound.output, with_slack(bounds[0]), with_slack(bounds[1])});
+  }
   bound.log_normalizer = relative.log_normalizer + log_rounding(2 * box + std::log(tuples_));
   return bound;
 }

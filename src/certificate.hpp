@@ -23,6 +23,10 @@
 // Everything is in scaled entries (coordinates.hpp) until the output is written.
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <cfloat>
+#include <cmath>
 #include <vector>
 
 #include "coordinates.hpp"
@@ -41,30 +45,55 @@ struct RowBound {
   double log_normalizer = 0;
 };
 
-/// Turns scaled outputs into the file's units: clamps, multiplies by a power of two and rounds to the
-/// precision that is written. Shared by both methods.
+/// Covers the rounding of the certificate's own arithmetic: a few dozen operations on non-negative numbers.
+inline constexpr double own_rounding = 1 + 1e-13;
+
+/// One column of the output, from scaled numbers into the file's units: clamped, multiplied by a power of two
+/// and rounded to the precision that is written. Shared by all methods.
+struct OutputColumn {
+  double lowest, highest;      // scaled range of the values
+  std::array<double, 3> unit;  // powers of two, whose product may be no double
+  double relative, absolute;   // rounding to the output's precision
+
+  /// For scaled `quotients` (rows), which may be nan, that are off by at most `errors` (rows), which may be
+  /// nan or infinite: writes the clamped outputs (rows) in the file's units, and raises `bounds` (rows) to
+  /// what these are off by at most.
+  void finish(const double* quotients, const double* errors, Index rows, double* outputs,
+              double* bounds) const;
+};
+
+/// All columns.
 class OutputUnits {
  public:
   OutputUnits(const Coordinates& coordinates, Precision output_precision);
 
-  const Vector& lowest() const { return lowest_; }
-  const Vector& highest() const { return highest_; }
-
-  /// The clamped output of column c in the file's units, for the scaled quotient `quotient` (may be nan).
-  double value(double quotient, Index column) const;
-
-  /// The bound in the file's units, where the scaled quotient is off by at most `error` (may be nan or
-  /// infinite).
-  double error(double quotient, Index column, double error) const;
+  Index columns() const { return lowest_.size(); }  // d_v
+  OutputColumn column(Index c) const { return {lowest_(c), highest_(c), unit_, relative_, absolute_}; }
 
  private:
-  double clamp(double quotient, Index column) const;
-  double in_units(double scaled) const;
-
   Vector lowest_, highest_;  // (d_v)
-  int exponent_;
-  double unit_;                 // 2^exponent, 0 where that is not a double
-  double relative_, absolute_;  // rounding to the output's precision
+  std::array<double, 3> unit_;
+  double relative_, absolute_;
+};
+
+/// Query rows that are evaluated and finished together, one lane each.
+inline constexpr Index most_lanes = 32;
+using Lanes = std::array<double, most_lanes>;
+
+/// A group as the kernel leaves it.
+struct RowGroup {
+  Index lanes = 0;
+  Index degree = 0;                 // of the moments: no polynomial has a higher one
+  const double* moments = nullptr;  // [degree][column][lane] sum_J (s/unit)^m V_J, the last column for V = 1
+  const double* dropped = nullptr;  // [degree][lane] N of it bounds what sum_J |s/unit|^m misses; or nullptr
+  std::array<const RowScores*, most_lanes> scores{};
+  std::array<const RowPolynomial*, most_lanes> polynomials{};
+};
+
+/// What is written of it.
+struct FinishedGroup {
+  Vector output;  // [column][lane]
+  Lanes log_normalizer{}, error_bound{}, log_error{};
 };
 
 class PolynomialCertificate {
@@ -74,28 +103,28 @@ class PolynomialCertificate {
   PolynomialCertificate(const ProblemShape& shape, const Coordinates& coordinates, double unit,
                         const std::vector<double>& monomials_per_degree, Precision output_precision);
 
-  /// Finishes a row. `moments` (degree of the polynomial + 1, d_v + 1): sum_J (s/unit)^m V_J, the last column
-  /// for V =
-  /// 1. Writes output (d_v) and the log normaliser. O(g d_v).
-  /// `dropped` (degree of the polynomial + 1): N dropped_m bounds what is missing from sum_J |s/unit|^m;
-  /// nullptr: nothing.
-  RowBound finish(const double* moments, const RowScores& scores, const RowPolynomial& polynomial,
-                  const double* dropped, double* output, double& log_normalizer) const;
+  /// Finishes the rows of a group. Cost O(lanes g d_v).
+  void finish(const RowGroup& group, FinishedGroup& finished) const;
 
   /// Rounding of the sum of a polynomial over all tuples, relative to N: sum_m gamma_(M_m) |coefficient_m|
   /// (box / unit)^m.
   double rounding(const std::vector<double>& coefficients, double box) const;
 
  private:
+  /// Of one polynomial of each row, P or W.
+  struct Sums {
+    Vector sums;    // [column][lane] sum_J P(s_J) V_J
+    Lanes error{};  // of any of these, for |V_J| <= 1
+  };
+  Sums sums(const RowGroup& group, std::vector<double> RowPolynomial::*polynomial) const;
   double jensen(const RowScores& scores) const;  // N e^(mean score), from below
 
   OutputUnits units_;
   double tuples_, unit_;
   double log_weight_;      // of the power of two that was taken off the key weights
   double mean_roundings_;  // in the mean score, relatively to the box score
-  double largest_weight_;  // what a term of one degree less can be multiplied with on its way
-  double monomials_ = 0;
-  std::vector<double> roundings_;  // M_m
+  /// (g + 1) gamma_(M_m), of what a coefficient is multiplied with; and what underflow adds a unit of it.
+  std::vector<double> roundings_, underflows_;
 };
 
 class ExactCertificate {

@@ -49,10 +49,7 @@ bool tame(const Matrix& rows) {
 
 /// Norms of the last columns of each row, from above.
 Vector norms_from(const Matrix& rows, Index first) {
-  Vector norms(rows.rows());
-  for (Index i = 0; i < rows.rows(); ++i)
-    norms(i) = hoelder_norm(rows.row(i).data() + first, rows.cols() - first, 2);
-  return norms;
+  return hoelder_norms(rows.rightCols(rows.cols() - first), 2);
 }
 
 }  // namespace

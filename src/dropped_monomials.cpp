@@ -1,5 +1,6 @@
 #include "dropped_monomials.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "feature_kernels.hpp"
@@ -34,27 +35,33 @@ DroppedMonomials::DroppedMonomials(const Monomials& monomials, const MeasuredHea
 }
 
 Matrix DroppedMonomials::kept(const Monomials& monomials, const ConstTile& points) const {
-  Matrix sums(points.cols(), monomials.degree() + 1);
+  Matrix sums(monomials.degree() + 1, points.cols());
   for (Index i = 0; i < points.cols(); ++i) {
     const Vector terms = features(monomials, points.col(i)).cwiseAbs().cwiseProduct(weights_);
     for (Index m = 0; m <= monomials.degree(); ++m) {
       const Range range = monomials.of_degree(m);
-      sums(i, m) = terms.segment(range.begin, range.size()).sum();
+      sums(m, i) = terms.segment(range.begin, range.size()).sum();
     }
   }
   return sums;
 }
 
-void DroppedMonomials::finish(const double* point, Index stride, const double* kept, Index degree,
+void DroppedMonomials::finish(const double* points, const double* kept, Index b, Index degree,
                               double* dropped) const {
-  dropped[0] = 0;
+  Eigen::ArrayXd sums(b), all(b);
+  std::fill_n(dropped, b, 0.0);
   for (Index m = 1; m <= degree; ++m) {
-    double sum = 0;
-    for (Index l = 0; l < reach_.cols(); ++l) sum += std::abs(point[l * stride]) * reach_(m, l);
-    const double all = std::pow(sum, static_cast<double>(m));
-    const double slack = gamma(static_cast<double>(m * (reach_.cols() + 4) + 8)) * all +
-                         gamma(roundings_[static_cast<std::size_t>(m)]) * kept[m];
-    dropped[m] = std::max(0.0, all - kept[m]) + slack * (1 + 1e-10);
+    sums.setZero();
+    for (Index l = 0; l < reach_.cols(); ++l)
+      for (Index i = 0; i < b; ++i) sums(i) += std::abs(points[l * b + i]) * reach_(m, l);
+    all = sums;
+    for (Index power = 1; power < m; ++power) all *= sums;
+    const double of_all = gamma(static_cast<double>(m * (reach_.cols() + 4) + 8));
+    const double of_kept = gamma(roundings_[static_cast<std::size_t>(m)]);
+    for (Index i = 0; i < b; ++i) {
+      const double known = kept[m * b + i];
+      dropped[m * b + i] = std::max(0.0, all(i) - known) + (of_all * all(i) + of_kept * known) * (1 + 1e-10);
+    }
   }
 }
 

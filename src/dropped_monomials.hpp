@@ -31,12 +31,12 @@ class DroppedMonomials {
   /// (r) (m!/a!) times what multiplies |scaled query|^a in x^a, m = |a|.
   const Vector& weights() const { return weights_; }
 
-  /// The kept terms of points (d, b), (b, g + 1). Cost b r.
+  /// The kept terms of points (d, b), (g + 1, b). Cost b r.
   Matrix kept(const Monomials& monomials, const ConstTile& points) const;
 
-  /// dropped_m, (degree + 1), from above, of the scaled query `point` (d) whose kept terms sum up to `kept`
-  /// (degree + 1).
-  void finish(const double* point, Index stride, const double* kept, Index degree, double* dropped) const;
+  /// dropped_m, (degree + 1, b), from above, of scaled queries `points` (d, b) whose kept terms sum up to
+  /// `kept` (degree + 1, b).
+  void finish(const double* points, const double* kept, Index b, Index degree, double* dropped) const;
 
  private:
   Vector weights_;

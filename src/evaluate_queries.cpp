@@ -29,28 +29,26 @@ struct QueryEvaluation::Worker {
         group_points(query_tile_rows * of.shape_.width),
         moments(query_tile_rows * (of.monomials_.degree() + 1) * of.combined_.columns),
         kept(query_tile_rows * (of.monomials_.degree() + 1)),
-        row_moments((of.monomials_.degree() + 1) * of.combined_.columns),
-        row_kept(of.monomials_.degree() + 1),
-        dropped(static_cast<std::size_t>(of.monomials_.degree()) + 1) {}
-
-  Index group_rows() const { return group_rows_; }
-  Index moments_of_a_group() const {
-    return group_rows() * (of.monomials_.degree() + 1) * of.combined_.columns;
+        dropped((of.monomials_.degree() + 1) * lanes) {
+    batch.lanes = lanes;
+    if (!of.dropped_.none()) batch.dropped = dropped.data();
   }
-  double* kept_of(Index group) { return kept.data() + group * group_rows() * (of.monomials_.degree() + 1); }
-  double* points_of(Index group) { return group_points.data() + group * group_rows() * points.rows(); }
+
+  Index moments_of_a_group() const { return lanes * (of.monomials_.degree() + 1) * of.combined_.columns; }
+  double* kept_of(Index group) { return kept.data() + group * lanes * (of.monomials_.degree() + 1); }
+  double* points_of(Index group) { return group_points.data() + group * lanes * points.rows(); }
 
   /// Moments of the rows `order` of the tile, by groups; `degrees` of the groups.
   void sum_moments(const std::vector<Index>& order, const std::vector<Index>& degrees) {
     const auto rows = static_cast<Index>(order.size());
     for (std::size_t g = 0; g < degrees.size(); ++g) {
       const auto group = static_cast<Index>(g);
-      const Index first = group * group_rows();
+      const Index first = group * lanes;
       for (Index l = 0; l < points.rows(); ++l)
-        for (Index i = 0; i < group_rows(); ++i)  // the last group is filled up with its last row
-          points_of(group)[l * group_rows() + i] =
+        for (Index i = 0; i < lanes; ++i)  // the last group is filled up with its last row
+          points_of(group)[l * lanes + i] =
               points(l, order[static_cast<std::size_t>(std::min(first + i, rows - 1))]);
-      const Index used = group_rows() * (degrees[g] + 1);
+      const Index used = lanes * (degrees[g] + 1);
       std::fill_n(moments.data() + group * moments_of_a_group(), used * of.combined_.columns, 0.0);
       std::fill_n(kept_of(group), used, 0.0);
     }
@@ -63,36 +61,56 @@ struct QueryEvaluation::Worker {
   }
 
   /// Rows of the tile, each with its polynomial; returns those that miss the promise.
-  std::vector<Index> evaluate(std::vector<Index> rows, const std::vector<const RowPolynomial*>& polynomials,
+  std::vector<Index> evaluate(const std::vector<Index>& rows,
+                              const std::vector<const RowPolynomial*>& polynomials,
                               const std::vector<RowScores>& scores, Index first_row, RowOutputs& outputs) {
-    const auto degree = [&](Index i) { return polynomials[static_cast<std::size_t>(i)]->degree(); };
-    std::stable_sort(rows.begin(), rows.end(), [&](Index i, Index j) { return degree(i) > degree(j); });
+    const std::vector<Index> order = by_degree(rows, polynomials);
+    const auto at = [&](Index place) { return order[static_cast<std::size_t>(place)]; };
+    const auto last = static_cast<Index>(order.size()) - 1;
     std::vector<Index> degrees;
-    for (std::size_t at = 0; at < rows.size(); at += static_cast<std::size_t>(group_rows()))
-      degrees.push_back(degree(rows[at]));
-    sum_moments(rows, degrees);
+    for (Index place = 0; place <= last; place += lanes)
+      degrees.push_back(polynomials[static_cast<std::size_t>(at(place))]->degree());
+    sum_moments(order, degrees);
     std::vector<Index> missing;
-    for (std::size_t at = 0; at < rows.size(); ++at) {
-      const auto i = static_cast<std::size_t>(rows[at]);
-      const Index row = first_row + rows[at];
-      const Index group = static_cast<Index>(at) / group_rows(), lane = static_cast<Index>(at) % group_rows();
-      evaluated += of.monomials_.of_degree(degree(rows[at])).end;
-      const double* from = moments.data() + group * moments_of_a_group() + lane;
-      for (Index j = 0; j < (degree(rows[at]) + 1) * of.combined_.columns; ++j)
-        row_moments(j) = from[j * group_rows()];
-      if (!of.dropped_.none()) {
-        for (Index m = 0; m <= degree(rows[at]); ++m) row_kept(m) = kept_of(group)[m * group_rows() + lane];
-        of.dropped_.finish(points_of(group) + lane, group_rows(), row_kept.data(), degree(rows[at]),
-                           dropped.data());
+    for (std::size_t g = 0; g < degrees.size(); ++g) {
+      const Index first = static_cast<Index>(g) * lanes;
+      batch.degree = degrees[g];
+      batch.moments = moments.data() + static_cast<Index>(g) * moments_of_a_group();
+      for (Index lane = 0; lane < lanes; ++lane) {
+        const auto i = static_cast<std::size_t>(at(std::min(first + lane, last)));
+        batch.scores[static_cast<std::size_t>(lane)] = &scores[i];
+        batch.polynomials[static_cast<std::size_t>(lane)] = polynomials[i];
       }
-      const RowBound bound = of.certificate_.finish(
-          row_moments.data(), scores[i], *polynomials[i], of.dropped_.none() ? nullptr : dropped.data(),
-          outputs.output.row(row).data(), outputs.log_normalizer(row));
-      outputs.error_bound(row) = bound.output;
-      outputs.log_error(row) = bound.log_normalizer;
-      if (!of.promise_.kept(bound.output, bound.log_normalizer)) missing.push_back(rows[at]);
+      if (!of.dropped_.none())
+        of.dropped_.finish(points_of(static_cast<Index>(g)), kept_of(static_cast<Index>(g)), lanes,
+                           degrees[g], dropped.data());
+      of.certificate_.finish(batch, finished);
+      for (Index place = first; place <= std::min(first + lanes - 1, last); ++place)
+        if (!deliver(place - first, first_row + at(place), outputs)) missing.push_back(at(place));
     }
     return missing;
+  }
+
+  /// Writes one lane of what is finished; whether it keeps the promise.
+  bool deliver(Index lane, Index row, RowOutputs& outputs) {
+    const auto i = static_cast<std::size_t>(lane);
+    evaluated += of.monomials_.of_degree(batch.polynomials[i]->degree()).end;
+    double* output = outputs.output.row(row).data();
+    for (Index c = 0; c < outputs.output.cols(); ++c) output[c] = finished.output(c * lanes + lane);
+    outputs.log_normalizer(row) = finished.log_normalizer[i];
+    outputs.error_bound(row) = finished.error_bound[i];
+    outputs.log_error(row) = finished.log_error[i];
+    return of.promise_.kept(finished.error_bound[i], finished.log_error[i]);
+  }
+
+  /// The rows, those of the highest degree first.
+  std::vector<Index> by_degree(const std::vector<Index>& rows,
+                               const std::vector<const RowPolynomial*>& polynomials) const {
+    std::vector<Index> order;
+    for (Index degree = of.monomials_.degree(); degree >= 0; --degree)
+      for (Index i : rows)
+        if (polynomials[static_cast<std::size_t>(i)]->degree() == degree) order.push_back(i);
+    return order;
   }
 
   void operator()(Range rows, const ConstTile& queries, RowOutputs& outputs) {
@@ -115,12 +133,13 @@ struct QueryEvaluation::Worker {
   }
 
   const QueryEvaluation& of;
-  const Index group_rows_ = query_group_rows<double>();
+  const Index lanes = query_group_rows<double>();
   RowChooser chooser;
   Matrix points;                               // (d, tile) one coordinate per row
   Buffer<double> group_points, moments, kept;  // [group][...][row]
-  Buffer<double> row_moments, row_kept, buffer;
-  std::vector<double> dropped;
+  Buffer<double> dropped, buffer;
+  RowGroup batch;
+  FinishedGroup finished;
   std::int64_t evaluated = 0;
 };
 

@@ -58,12 +58,12 @@ void ModeMeasurement::absorb_keys(const ConstTile& keys, const Vector& weights, 
   const Index d = keys.cols();
   rows += keys.rows();
   key_nonzero.absorb(keys);
-  std::vector<long double> units;
-  for (int exponent : key_units) units.push_back(std::ldexp(1.0L, -exponent));
   for (Index begin = 0; begin < keys.rows(); begin += key_tile_rows) {
     const Index end = std::min(keys.rows(), begin + key_tile_rows);
+    const ConstTile tile = keys.middleRows(begin, end - begin);
+    key_norm = std::max(key_norm, hoelder_norms(tile, order).maxCoeff());
+    if (!key_units.empty()) add_powers(tile, weights.size() > 0 ? weights.data() + begin : nullptr);
     std::vector<long double> sums(static_cast<std::size_t>(d), 0);
-    std::vector<long double> powers(static_cast<std::size_t>(key_powers.size()), 0);
     long double weight = 0;
     for (Index j = begin; j < end; ++j) {
       const double* row = keys.data() + j * keys.outerStride();
@@ -75,15 +75,8 @@ void ModeMeasurement::absorb_keys(const ConstTile& keys, const Vector& weights, 
         key_max(l) = std::max(key_max(l), row[l]);
         sums[static_cast<std::size_t>(l)] += static_cast<long double>(w) * row[l];
       }
-      key_norm = std::max(key_norm, hoelder_norm(row, d, order));
-      if (!units.empty()) add_powers(row, w, units, powers);
     }
     weight_sum.add(0, weight);
-    for (Index i = 0; i < key_powers.size(); ++i) {
-      const long double sum = powers[static_cast<std::size_t>(i)];
-      key_powers.add(
-          i, sum > 0 ? std::max(sum, 0x1p-900L) : 0);  // bounds from above: what vanishes is rounded up
-    }
     for (Index l = 0; l < d; ++l) key_sums.add(l, summable(sums[static_cast<std::size_t>(l)]));
   }
 }
@@ -101,21 +94,27 @@ void ModeMeasurement::sum_powers(const Matrix& key_sample) {
   for (Index l = 0; l < key_sample.cols(); ++l) {
     int exponent = 0;
     std::frexp(key_sample.col(l).cwiseAbs().maxCoeff(), &exponent);
-    key_units.push_back(exponent);
+    key_units.push_back(std::clamp(exponent, -1000, 1000));  // 2^-e_l is a double
   }
 }
 
-void ModeMeasurement::add_powers(const double* row, double weight, const std::vector<long double>& units,
-                                 std::vector<long double>& powers) const {
-  for (std::size_t l = 0; l < units.size(); ++l) {
+void ModeMeasurement::add_powers(const ConstTile& keys, const double* weights) {
+  const Index d = keys.cols();
+  Eigen::ArrayXd units(d), unit(d), power(d);
+  Eigen::ArrayXXd sums = Eigen::ArrayXXd::Zero(d, even_powers);
+  for (Index l = 0; l < d; ++l) units(l) = std::ldexp(1.0, -key_units[static_cast<std::size_t>(l)]);
+  for (Index j = 0; j < keys.rows(); ++j) {
     // An entry far outside of the sample makes the sum useless, not wrong: it is cut above what power_mean
-    // trusts.
-    const long double unit = std::min(std::abs(row[l] * units[l]), 0x1p20L);
-    const long double square = unit * unit;
-    long double power = weight;
-    for (Index p = 0; p < even_powers; ++p)
-      powers[l * even_powers + static_cast<std::size_t>(p)] += power *= square;
+    // trusts. A tiny one is raised to where its powers don't vanish.
+    const double* key = keys.data() + j * keys.outerStride();
+    for (Index l = 0; l < d; ++l) unit(l) = std::min(std::max(std::abs(key[l] * units(l)), 0x1p-100), 0x1p20);
+    unit *= unit;
+    power = unit * (weights != nullptr ? weights[j] : 1);
+    for (Index p = 0; p < even_powers; ++p, power *= unit) sums.col(p) += power;
   }
+  for (Index l = 0; l < d; ++l)
+    for (Index p = 0; p < even_powers; ++p)
+      key_powers.add(l * even_powers + p, std::max(sums(l, p), 0x1p-900));  // as small as exact sums take
 }
 
 long double ModeMeasurement::power_mean(Index l, Index p) const {
@@ -183,21 +182,19 @@ ScoreBounds::ScoreBounds(const std::vector<ModeMeasurement>& modes, const Proble
                                                             [](auto x) { return x == 0 || is_ordinary(x); });
 }
 
-template <class Real>
-RowScores ScoreBounds::row(const Columns<Real>& columns, const double* query) const {
-  const auto d = static_cast<Index>(columns.box.size());
-  const Real slack = 4 * static_cast<Real>(gamma(static_cast<double>(d + 2 * order_ + 8)));
-  Real in_box = 0, at_mean = 0, low = 0, high = 0;
-  for (Index l = 0; l < d; ++l) {
-    const auto column = static_cast<std::size_t>(l);
-    const Real q = query[l];
-    in_box += columns.box[column] * std::abs(q);
-    at_mean += columns.mean[column] * q;
-    low += q * (q < 0 ? columns.high[column] : columns.low[column]);
-    high += q * (q < 0 ? columns.low[column] : columns.high[column]);
+RowScores ScoreBounds::row(const double* query) const {
+  const auto d = static_cast<Index>(wide_.box.size());
+  const long double slack = 4 * static_cast<long double>(gamma(static_cast<double>(d + 2 * order_ + 8)));
+  long double in_box = 0, at_mean = 0, low = 0, high = 0;
+  for (std::size_t l = 0; l < wide_.box.size(); ++l) {
+    const long double q = query[l];
+    in_box += wide_.box[l] * std::abs(q);
+    at_mean += wide_.mean[l] * q;
+    low += q * (q < 0 ? wide_.high[l] : wide_.low[l]);
+    high += q * (q < 0 ? wide_.low[l] : wide_.high[l]);
   }
   in_box *= 1 + slack;
-  const Real hoelder = columns.hoelder * hoelder_norm(query, d, order_) * (1 + slack);
+  const long double hoelder = wide_.hoelder * hoelder_norm(query, d, order_) * (1 + slack);
   RowScores scores;
   scores.box = up_from(in_box);
   scores.jensen = static_cast<double>(at_mean);
@@ -206,13 +203,38 @@ RowScores ScoreBounds::row(const Columns<Real>& columns, const double* query) co
   return scores;
 }
 
-RowScores ScoreBounds::row(const double* query) const {
-  // Products that vanish are far below the slack then; the Hoelder bound is at least box / d, so it can't.
+std::vector<RowScores> ScoreBounds::rows(const ConstTile& queries) const {
+  const Index b = queries.rows(), d = queries.cols();
+  std::vector<RowScores> scores(static_cast<std::size_t>(b));
+  const double slack = 4 * gamma(static_cast<double>(d + 2 * order_ + 8));
+  Eigen::ArrayXd in_box = Eigen::ArrayXd::Zero(b), at_mean = in_box, low = in_box, high = in_box, hoelder;
   if (has_ordinary_) {
-    const RowScores scores = row(ordinary_, query);
-    if (is_ordinary(scores.box)) return scores;
+    const Eigen::ArrayXXd columns = queries;
+    for (Index l = 0; l < d; ++l) {
+      const auto column = static_cast<std::size_t>(l);
+      const auto q = columns.col(l);
+      in_box += ordinary_.box[column] * q.abs();
+      at_mean += ordinary_.mean[column] * q;
+      low += (ordinary_.low[column] * q).min(ordinary_.high[column] * q);
+      high += (ordinary_.low[column] * q).max(ordinary_.high[column] * q);
+    }
+    in_box *= 1 + slack;
+    hoelder = hoelder_norms(queries, order_).array() * (ordinary_.hoelder * (1 + slack));
   }
-  return row(wide_, query);
+  for (Index i = 0; i < b; ++i) {
+    RowScores& row = scores[static_cast<std::size_t>(i)];
+    // Products that vanish are far below the slack then; the Hoelder bound is at least box / d, so it can't.
+    if (has_ordinary_ && is_ordinary(in_box(i))) {
+      const double margin = slack * in_box(i), most = std::min(in_box(i), hoelder(i));
+      row.box = in_box(i);
+      row.jensen = at_mean(i);
+      row.high = std::min(high(i) + margin, most);
+      row.low = -std::min(margin - low(i), most);
+    } else {
+      row = this->row(queries.row(i).data());
+    }
+  }
+  return scores;
 }
 
 QueryMeasurement::QueryMeasurement(Index width) : largest(Vector::Zero(width)), nonzero(width) {
@@ -299,8 +321,9 @@ QueryTile::QueryTile(const MeasuredHead& head, const ScoreBounds& bounds, const 
   const double remainder = changed ? head.change.remainder(head.key_remainders, largest_in_file) : 0;
   const double weight_error = changed ? head.change.weight_error(largest_keys) : 0;
   const std::vector<ScoreShape::Spread> spreads = head.scores.spread(rows);
+  scores = bounds.rows(rows);
   for (Index i = 0; i < count; ++i) {
-    RowScores row = bounds.row(rows.row(i).data());
+    RowScores& row = scores[static_cast<std::size_t>(i)];
     const ScoreShape::Spread& spread = spreads[static_cast<std::size_t>(i)];
     const bool known = std::isfinite(spread.mean) && std::isfinite(spread.deviation);
     row.mean = known ? std::clamp(spread.mean, row.low, row.high) : 0;
@@ -313,7 +336,6 @@ QueryTile::QueryTile(const MeasuredHead& head, const ScoreBounds& bounds, const 
       row.shift = changed->shift(i);
       row.shift_error = changed->shift_error(i);
     }
-    scores.push_back(row);
   }
 }
 

@@ -37,8 +37,8 @@ struct ModeMeasurement {
   double weight_max = 0;     //       largest weight
   ExactSums weight_sum{1};   //       sum_j w_j
   ExactSums key_sums;        // (d)   sum_j w_j K_jl
-  ExactSums
-      key_powers;  // (d, 4) sum_j w_j (K_jl / 2^e_l)^p, p = 2, 4, 6, 8; nothing where key_units is empty
+  ExactSums key_powers;  // (d, 4) sum_j w_j (K_jl / 2^e_l)^p, p = 2, 4, 6, 8, from above but for roundings;
+                         // nothing where key_units is empty
   std::vector<int> key_units;   // (d)   e_l
   Vector value_min, value_max;  // (d_v) range of each value column
 
@@ -55,9 +55,8 @@ struct ModeMeasurement {
   static constexpr Index even_powers = 4;
 
  private:
-  /// `units` (d): 2^-e_l.
-  void add_powers(const double* row, double weight, const std::vector<long double>& units,
-                  std::vector<long double>& powers) const;
+  /// Adds the powers of a tile's keys. Sums in double: power_mean's slack has room for it.
+  void add_powers(const ConstTile& keys, const double* weights);
 };
 
 /// What is known of the scores of one query row before anything is summed. All but `mean` and `deviation` are
@@ -81,8 +80,8 @@ class ScoreBounds {
   /// Scores are scale * sum_l q_l prod_m K_m[j_m, l].
   ScoreBounds(const std::vector<ModeMeasurement>& modes, const ProblemShape& shape);
 
-  /// low, high, box and jensen of a row (d). Source: mathematics.md E3, E4, F0, F5.
-  RowScores row(const double* query) const;
+  /// low, high, box and jensen of rows (b, d). Source: mathematics.md E3, E4, F0, F5.
+  std::vector<RowScores> rows(const ConstTile& queries) const;
 
   /// (d) |scale| prod_m max|K_ml|. Long double: products of maxima may leave the range of double.
   const std::vector<long double>& box() const { return wide_.box; }
@@ -97,8 +96,8 @@ class ScoreBounds {
     std::vector<Real> low, high;  // (d) range of scale prod_m K_ml
     Real hoelder = 0;             //     |scale| prod_m max_j |K_m,j|_k
   };
-  template <class Real>
-  RowScores row(const Columns<Real>& columns, const double* query) const;
+  /// A row of any magnitude.
+  RowScores row(const double* query) const;
 
   Index order_;
   Columns<long double> wide_;

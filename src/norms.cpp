@@ -1,23 +1,37 @@
 #include "norms.hpp"
 
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
+#include <vector>
 
 namespace kronattn {
+
+namespace {
+
+/// Powers of what is neither huge nor tiny need no other unit.
+bool is_ordinary(double largest, Index k) {
+  return largest > 0x1p-100 && largest < 0x1p100 && k <= 8;
+}
+
+double root(double sum, Index k) {
+  return k == 2 ? std::sqrt(sum) : k == 3 ? std::cbrt(sum) : std::pow(sum, 1.0 / static_cast<double>(k));
+}
+
+double slack(Index d, Index k) {
+  return 1 + 4 * gamma(static_cast<double>(d + 2 * k + 8));
+}
+
+}  // namespace
 
 double hoelder_norm(const double* x, Index d, Index k) {
   double largest = 0;
   for (Index l = 0; l < d; ++l) largest = std::max(largest, std::abs(x[l]));
   if (largest == 0) return 0;
-  // Powers of what is neither huge nor tiny need no other unit.
-  const bool ordinary = largest > 0x1p-100 && largest < 0x1p100 && k <= 8;
   int exponent = 0;
-  double first = 1, second = 1;
-  if (!ordinary) {
-    std::frexp(largest, &exponent);
-    first = std::ldexp(1.0, -exponent / 2);
-    second = std::ldexp(1.0, -exponent - (-exponent / 2));
-  }
+  std::frexp(largest, &exponent);
+  const double first = std::ldexp(1.0, -exponent / 2);
+  const double second = std::ldexp(1.0, -exponent - (-exponent / 2));
   double sum = 0;
   for (Index l = 0; l < d; ++l) {
     const double scaled = std::abs(x[l]) * first * second;
@@ -25,12 +39,30 @@ double hoelder_norm(const double* x, Index d, Index k) {
     for (Index i = 1; i < k; ++i) power *= scaled;
     sum += power;
   }
-  const double root = k == 2   ? std::sqrt(sum)
-                      : k == 3 ? std::cbrt(sum)
-                               : std::pow(sum, 1.0 / static_cast<double>(k));
-  const double above = root * (1 + 4 * gamma(static_cast<double>(d + 2 * k + 8)));
+  const double norm = std::ldexp(root(sum, k) * slack(d, k), exponent);
   // Below the normal numbers a relative slack does nothing: one step up always counts.
-  return std::nextafter(ordinary ? above : std::ldexp(above, exponent), HUGE_VAL);
+  return norm < DBL_MIN ? std::nextafter(norm, HUGE_VAL) : norm;
+}
+
+Vector hoelder_norms(const ConstTile& rows, Index k) {
+  const Index d = rows.cols();
+  Vector norms(rows.rows());
+  std::vector<Index> others;
+  for (Index i = 0; i < rows.rows(); ++i) {
+    const double* row = rows.data() + i * rows.outerStride();
+    double largest = 0, sum = 0;
+    for (Index l = 0; l < d; ++l) {
+      const double size = std::abs(row[l]);
+      largest = std::max(largest, size);
+      double power = size * size;
+      for (Index factor = 2; factor < k; ++factor) power *= size;
+      sum += power;
+    }
+    norms(i) = root(sum, k) * slack(d, k);
+    if (!is_ordinary(largest, k)) others.push_back(i);
+  }
+  for (Index i : others) norms(i) = hoelder_norm(rows.row(i).data(), d, k);
+  return norms;
 }
 
 }  // namespace kronattn

@@ -8,4 +8,7 @@ namespace kronattn {
 /// (sum_l |x_l|^k)^(1/k) of x (d), rounded up; scaled by a power of two so that no power over- or underflows.
 double hoelder_norm(const double* x, Index d, Index k);
 
+/// (b) Of every row of `rows` (b, d).
+Vector hoelder_norms(const ConstTile& rows, Index k);
+
 }  // namespace kronattn

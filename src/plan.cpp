@@ -321,17 +321,18 @@ class Planning {
     coordinates_.queries.transpose_into(queries, points);
     const Matrix kept = dropped.kept(monomials, points);
     const std::vector<ScoreShape::Spread> spreads = head_.scores.spread(queries);
-    const ScoreBounds bounds(head_.changed.modes, shape_);
-    std::vector<double> lost(static_cast<std::size_t>(monomials.degree()) + 1);
+    const std::vector<RowScores> scores = ScoreBounds(head_.changed.modes, shape_).rows(queries);
+    Matrix lost(monomials.degree() + 1, rows);
+    dropped.finish(points.data(), kept.data(), rows, monomials.degree(), lost.data());
     for (Index i = 0; i < rows; ++i) {
       const auto& [mean, deviation] = spreads[static_cast<std::size_t>(i)];
-      const RowScores row = bounds.row(queries.row(i).data());
+      const RowScores& row = scores[static_cast<std::size_t>(i)];
       const RowPolynomial polynomial =
           suited_polynomial(head_.scores, monomials.degree(), mean, mean - row.low, row.high - mean,
                             deviation, score_unit(head_));
-      dropped.finish(points.data() + i, rows, kept.row(i).data(), monomials.degree(), lost.data());
       double sum = 0;
-      for (std::size_t m = 0; m < lost.size(); ++m) sum += std::abs(polynomial.values[m]) * lost[m];
+      for (Index m = 0; m < lost.rows(); ++m)
+        sum += std::abs(polynomial.values[static_cast<std::size_t>(m)]) * lost(m, i);
       if (!(2 * sum * std::exp(-mean) <= budget().half().with_reserve().gap)) return false;
     }
     return true;

@@ -10,9 +10,6 @@ namespace {
 constexpr double u = 0x1p-64;  // of long double
 static_assert(LDBL_MANT_DIG >= 64, "the certificate counts roundings of 64 bits");
 
-/// Covers the rounding of the bound's own arithmetic in double.
-constexpr double own_rounding = 1 + 1e-13;
-
 using Table = std::vector<long double>;
 
 /// For every set: what stands for `group` may have it or not, from what has not; in place.
@@ -152,12 +149,11 @@ RowBound SubsetAttention::finish(std::uint32_t subset, double* output, double& l
   const double slack = (1 + 4 * gamma_) * own_rounding;  // sums as computed in the place of true ones
   RowBound bound;
   for (std::size_t c = 0; c + 1 < width; ++c) {
-    const auto column = static_cast<Index>(c);
     const auto quotient = static_cast<double>(sums[c] / normalizer), size = std::abs(quotient);
     const double of_sum = one_signed_[c] ? gamma_ * size + eta_ : gamma_ + eta_;
-    const double error = usable ? (of_sum + size * gamma_) * slack + 2 * unit_roundoff * size : HUGE_VAL;
-    output[c] = units_.value(quotient, column);
-    bound.output = std::max(bound.output, units_.error(quotient, column, error * own_rounding));
+    const double error =
+        usable ? ((of_sum + size * gamma_) * slack + 2 * unit_roundoff * size) * own_rounding : HUGE_VAL;
+    units_.column(static_cast<Index>(c)).finish(&quotient, &error, 1, output + c, &bound.output);
   }
   log_normalizer = usable ? static_cast<double>(std::log(normalizer)) : 0;
   bound.log_normalizer = usable ? 2 * gamma_ + 4 * unit_roundoff * (1 + std::abs(log_normalizer)) : HUGE_VAL;

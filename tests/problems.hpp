@@ -123,10 +123,7 @@ inline MeasuredHead measure(const Problem& problem, bool change = false, double 
   const ScoreBounds file_bounds(head.file.modes, shape), bounds(head.changed.modes, changed_shape);
   head.file.queries = QueryMeasurement(shape.width);
   head.changed.queries = QueryMeasurement(changed_shape.width);
-  std::vector<RowScores> file_scores;
-  for (Index i = 0; i < shape.queries; ++i)
-    file_scores.push_back(file_bounds.row(problem.queries.row(i).data()));
-  head.file.queries.absorb(problem.queries, file_scores);
+  head.file.queries.absorb(problem.queries, file_bounds.rows(problem.queries));
   for (Index t = 0; t < tile_count(shape.queries, query_tile_rows); ++t) {
     const Range rows = tile_range(t, shape.queries, query_tile_rows);
     const QueryTile tile(head, bounds, changed_shape, problem.queries.middleRows(rows.begin, rows.size()));

@@ -46,7 +46,8 @@ TEST(Coordinates, KeepScoresAndBoundThem) {
     for (Index l = 0; l < 3; ++l) box += std::abs(queries(i, l)) * coordinates.box(l);
     EXPECT_GE(box, largest);
     EXPECT_LE(largest, head.queries.score_bound);
-    const RowScores scores = ScoreBounds(head.modes, problem.shape()).row(problem.queries.row(i).data());
+    const RowScores scores =
+        ScoreBounds(head.modes, problem.shape()).rows(problem.queries)[static_cast<std::size_t>(i)];
     EXPECT_NEAR(scores.jensen, static_cast<double>(sum / 99), 1e-15);
     EXPECT_GE(scores.box, largest);
   }
@@ -69,9 +70,10 @@ TEST(Measurement, RowsKnowTheRangeOfTheirScores) {
       testing::Problem problem = testing::random_problem(keys, 30, 3, 1, testing::Uniform(7, 0.1, 1));
       problem.scale = scale;
       problem.keys[0].col(1) *= -1;
-      const ScoreBounds bounds(testing::measure(problem).file.modes, problem.shape());
+      const std::vector<RowScores> rows =
+          ScoreBounds(testing::measure(problem).file.modes, problem.shape()).rows(problem.queries);
       for (Index i = 0; i < 30; ++i) {
-        const RowScores row = bounds.row(problem.queries.row(i).data());
+        const RowScores& row = rows[static_cast<std::size_t>(i)];
         long double low = HUGE_VALL, high = -HUGE_VALL;
         testing::for_each_tuple(problem, i, [&](long double score, const std::vector<Index>&) {
           low = std::min(low, score);
@@ -98,9 +100,10 @@ TEST(Measurement, BoundsOfRowsHoldAtEveryMagnitude) {
     problem.queries *= std::ldexp(1.0, query_exponent);
     problem.queries.col(1) *= std::ldexp(1.0, -apart);
     problem.queries.row(3).setZero();
-    const ScoreBounds bounds(testing::measure(problem).file.modes, problem.shape());
+    const std::vector<RowScores> rows =
+        ScoreBounds(testing::measure(problem).file.modes, problem.shape()).rows(problem.queries);
     for (Index i = 0; i < 12; ++i) {
-      const RowScores row = bounds.row(problem.queries.row(i).data());
+      const RowScores& row = rows[static_cast<std::size_t>(i)];
       long double low = HUGE_VALL, high = -HUGE_VALL, box = 0;
       testing::for_each_tuple(problem, i, [&](long double score, const std::vector<Index>&) {
         low = std::min(low, score);
