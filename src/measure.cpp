@@ -105,16 +105,17 @@ void ModeMeasurement::add_powers(const ConstTile& keys, const double* weights) {
   for (Index l = 0; l < d; ++l) units(l) = std::ldexp(1.0, -key_units[static_cast<std::size_t>(l)]);
   for (Index j = 0; j < keys.rows(); ++j) {
     // An entry far outside of the sample makes the sum useless, not wrong: it is cut above what power_mean
-    // trusts. A tiny one is raised to where its powers don't vanish.
+    // trusts.
     const double* key = keys.data() + j * keys.outerStride();
-    for (Index l = 0; l < d; ++l) unit(l) = std::min(std::max(std::abs(key[l] * units(l)), 0x1p-100), 0x1p20);
+    for (Index l = 0; l < d; ++l) unit(l) = std::min(std::abs(key[l] * units(l)), 0x1p20);
     unit *= unit;
     power = unit * (weights != nullptr ? weights[j] : 1);
     for (Index p = 0; p < even_powers; ++p, power *= unit) sums.col(p) += power;
   }
   for (Index l = 0; l < d; ++l)
     for (Index p = 0; p < even_powers; ++p)
-      key_powers.add(l * even_powers + p, std::max(sums(l, p), 0x1p-900));  // as small as exact sums take
+      key_powers.add(l * even_powers + p,
+                     std::max(sums(l, p), 0x1p-900));  // more than what vanished: a bound from above
 }
 
 long double ModeMeasurement::power_mean(Index l, Index p) const {
