@@ -116,20 +116,19 @@ struct QueryEvaluation::Worker {
   void operator()(Range rows, const ConstTile& queries, RowOutputs& outputs) {
     const QueryTile tile(of.head_, of.bounds_, of.shape_, queries);
     of.coordinates_.queries.transpose_into(tile.rows, points.leftCols(rows.size()));
-    std::vector<const RowPolynomial*> polynomials, highest;
+    std::vector<const RowPolynomial*> polynomials;
     chooser.forget_if_many();
-    for (const RowScores& scores : tile.scores) {
-      const RowChooser::Choice& choice = chooser.choose(scores);
-      polynomials.push_back(&choice.polynomial);
-      highest.push_back(&choice.highest);
-    }
+    for (const RowScores& scores : tile.scores) polynomials.push_back(&chooser.choose(scores));
     std::vector<Index> all(tile.scores.size());
     std::iota(all.begin(), all.end(), Index{0});
     std::vector<Index> missing = evaluate(all, polynomials, tile.scores, rows.begin, outputs);
     std::erase_if(missing, [&](Index i) {
       return polynomials[static_cast<std::size_t>(i)]->degree() == of.monomials_.degree();
     });
-    if (!missing.empty()) evaluate(missing, highest, tile.scores, rows.begin, outputs);
+    if (missing.empty()) return;
+    for (Index i : missing)
+      polynomials[static_cast<std::size_t>(i)] = &chooser.highest(tile.scores[static_cast<std::size_t>(i)]);
+    evaluate(missing, polynomials, tile.scores, rows.begin, outputs);
   }
 
   const QueryEvaluation& of;

@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <optional>
 
 namespace kronattn {
 
 namespace {
 
 /// Rounds a positive number up (or to the nearest) to so many bits behind the leading one.
-double rounded(double x, int bits, bool up) {
+double rounded_to(double x, int bits, bool up) {
   if (!(x > 0)) return 0;
   const int dropped = 52 - bits;
   const std::uint64_t add = up ? (std::uint64_t{1} << dropped) - 1 : std::uint64_t{1} << (dropped - 1);
@@ -91,37 +92,55 @@ RowChooser::RowChooser(const ScoreShape& shape, const PolynomialCertificate& cer
       highest_degree_(highest_degree),
       budget_(budget) {}
 
-const RowChooser::Choice& RowChooser::choose(const RowScores& scores) {
-  const double deviation = rounded(scores.deviation, deviation_bits, false);
+RowChooser::Scores RowChooser::rounded(const RowScores& scores) {
+  const double deviation = rounded_to(scores.deviation, deviation_bits, false);
   // Nodes about 0 are good enough for scores whose mean is near it.
   const double step = deviation / centre_steps;
   const double centre = std::abs(scores.mean) <= step / 2 ? 0
                         : deviation > 0                   ? std::round(scores.mean / step) * step
                                                           : scores.mean;
-  const double below = rounded(centre - scores.low, reach_bits, true);
-  const double above = rounded(scores.high - centre, reach_bits, true);
-  const auto [entry, is_new] = made_.try_emplace({centre, below, above, deviation});
-  Choice& choice = entry->second;
-  if (!is_new) return choice;
-  const auto of_degree = [&](Index degree) {
-    return suited_polynomial(shape_, degree, centre, below, above, deviation, unit_);
-  };
-  choice.highest = of_degree(highest_degree_);
-  choice.polynomial = choice.highest;
-  const double box = std::max(std::abs(scores.low), std::abs(scores.high));
-  for (Index degree = 0; budget_.gap > 0 && degree < highest_degree_; ++degree) {
-    RowPolynomial lower = of_degree(degree);
-    if (foresee_row(shape_, certificate_, lower, centre, deviation, box, budget_) != Foresight::holds)
-      continue;
-    choice.polynomial = std::move(lower);
-    break;
-  }
-  return choice;
+  return {centre, rounded_to(centre - scores.low, reach_bits, true),
+          rounded_to(scores.high - centre, reach_bits, true), deviation};
 }
 
-std::size_t RowChooser::Hash::operator()(const std::array<double, 4>& key) const {
+RowPolynomial RowChooser::of_degree(Index degree, const Scores& scores) const {
+  return suited_polynomial(shape_, degree, scores.centre, scores.below, scores.above, scores.deviation,
+                           unit_);
+}
+
+const RowPolynomial& RowChooser::choose(const RowScores& row) {
+  const Scores scores = rounded(row);
+  const auto [entry, is_new] = chosen_.try_emplace(scores);
+  if (!is_new) return entry->second;
+  if (!(budget_.gap > 0)) return entry->second = of_degree(highest_degree_, scores);
+  // Of what was rounded, not of this row: rows that share a polynomial may come in any order.
+  const double box = std::max(std::abs(scores.centre - scores.below), std::abs(scores.centre + scores.above));
+  // Higher degrees keep what lower ones do: halving finds where that begins.
+  std::optional<RowPolynomial> found;
+  for (Range degrees{0, highest_degree_}; degrees.size() > 0;) {
+    const Index degree = degrees.begin + degrees.size() / 2;
+    RowPolynomial polynomial = of_degree(degree, scores);
+    if (foresee_row(shape_, certificate_, polynomial, scores.centre, scores.deviation, box, budget_) ==
+        Foresight::holds) {
+      found = std::move(polynomial);
+      degrees.end = degree;
+    } else {
+      degrees.begin = degree + 1;
+    }
+  }
+  return entry->second = found ? *std::move(found) : of_degree(highest_degree_, scores);
+}
+
+const RowPolynomial& RowChooser::highest(const RowScores& row) {
+  const Scores scores = rounded(row);
+  const auto [entry, is_new] = highest_.try_emplace(scores);
+  if (is_new) entry->second = of_degree(highest_degree_, scores);
+  return entry->second;
+}
+
+std::size_t RowChooser::Hash::operator()(const Scores& scores) const {
   std::uint64_t hash = 0;
-  for (double part : key)
+  for (double part : {scores.centre, scores.below, scores.above, scores.deviation})
     hash = (hash ^ std::bit_cast<std::uint64_t>(part)) * 0x9e3779b97f4a7c15 + (hash >> 29);
   return hash ^ (hash >> 32);
 }

@@ -7,7 +7,6 @@
 // that rows share them.
 #pragma once
 
-#include <array>
 #include <unordered_map>
 
 #include "certificate.hpp"
@@ -49,32 +48,38 @@ struct GapBudget {
 /// Chooses, and keeps what it made. Not to be shared by threads.
 class RowChooser {
  public:
-  /// Rows take the lowest degree up to `highest_degree` that is foreseen to keep the budget, or the highest.
+  /// Rows take a degree that is foreseen to keep the budget while the next lower one is not, or the highest.
   RowChooser(const ScoreShape& shape, const PolynomialCertificate& certificate, double unit,
              Index highest_degree, GapBudget budget);
 
-  struct Choice {
-    RowPolynomial polynomial;  // of the degree chosen
-    RowPolynomial highest;     // of the highest degree
-  };
-  /// Valid until forget_if_many().
-  const Choice& choose(const RowScores& scores);
+  /// Valid until forget_if_many(), as is what highest() gives: the polynomial of the highest degree.
+  const RowPolynomial& choose(const RowScores& scores);
+  const RowPolynomial& highest(const RowScores& scores);
   /// Frees what was made if it has become much.
   void forget_if_many() {
-    if (made_.size() > 50000) made_.clear();
+    for (auto* made : {&chosen_, &highest_})
+      if (made->size() > 50000) made->clear();
   }
 
  private:
-  struct Hash {
-    std::size_t operator()(const std::array<double, 4>& key) const;
+  /// What a polynomial is made for: scores within [centre - below, centre + above], of that deviation.
+  struct Scores {
+    double centre, below, above, deviation;
+    bool operator==(const Scores&) const = default;
   };
+  struct Hash {
+    std::size_t operator()(const Scores& scores) const;
+  };
+  using Made = std::unordered_map<Scores, RowPolynomial, Hash>;
+  static Scores rounded(const RowScores& scores);
+  RowPolynomial of_degree(Index degree, const Scores& scores) const;
 
   const ScoreShape& shape_;
   const PolynomialCertificate& certificate_;
   double unit_;
   Index highest_degree_;
   GapBudget budget_;
-  std::unordered_map<std::array<double, 4>, Choice, Hash> made_;
+  Made chosen_, highest_;
 };
 
 /// Whether a polynomial is foreseen to keep a budget; a higher degree never rounds less.

@@ -23,8 +23,9 @@ Numbers divided_differences(const Numbers& t) {
   bool counts = true;
   for (std::size_t k = 1; counts || k <= t.size(); ++k) {
     counts = false;
+    const long double by_k = 1 / static_cast<long double>(k);
     for (std::size_t j = t.size(); j-- > 0;) {
-      term[j] = (term[j] * (t[j] - shift) + (j > 0 ? term[j - 1] : 0)) / static_cast<long double>(k);
+      term[j] = (term[j] * (t[j] - shift) + (j > 0 ? term[j - 1] : 0)) * by_k;
       sum[j] += term[j];
       counts = counts || term[j] > sum[j] * 0x1p-70L;
     }
@@ -73,29 +74,22 @@ RowPolynomial node_polynomial(Index degree, double low, double high, const std::
                               double unit) {
   Numbers points;  // each node twice
   for (double node : nodes) points.insert(points.end(), 2, node);
-  const bool odd = degree % 2 == 1;
-  Numbers newton = points;  // where the interpolant is taken
-  Numbers coefficients;     // its divided differences, one more than it needs
+  Numbers newton = points;  // omega is the Newton factor of the first 2m points
+  newton.insert(newton.end(), {low, high});
+  const long double half = (static_cast<long double>(high) - low) / 2;
+  Numbers coefficients;  // f[t_0], f[t_0, t_1], ... of these points
   long double half_gap = 0;
-  if (odd) {
-    newton.insert(newton.end(), {low, high});
-    Numbers all = newton;
-    all.push_back(high);
-    coefficients = divided_differences(all);
-    const long double half = (static_cast<long double>(high) - low) / 2;
+  if (degree % 2 == 1) {
+    newton.push_back(high);
+    coefficients = divided_differences(newton);
     half_gap = coefficients.back() * half * half / 2;  // tau
-    coefficients.pop_back();
-    coefficients[points.size()] -=
-        half_gap;  // U - tau omega: omega is the Newton factor of the first 2m points
+    coefficients[points.size()] -= half_gap;           // U - tau omega
   } else {
-    Numbers to_high = points, to_low = points;
-    to_high.push_back(high);
-    to_low.push_back(low);
-    coefficients = divided_differences(to_high);
-    const long double at_high = coefficients.back(), at_low = divided_differences(to_low).back();
-    half_gap = (at_high - at_low) / 2 + difference_rounding * (at_high + at_low);  // kappa
-    coefficients.back() = (at_high + at_low) / 2;                                  // c
+    coefficients = divided_differences(newton);
+    half_gap = coefficients.back() * half;    // kappa: f[xx, high] = f[xx, low] + 2 half f[xx, low, high]
+    coefficients[points.size()] += half_gap;  // c
   }
+  coefficients.pop_back();
   half_gap *= 1 + 8 * difference_rounding;
 
   const long double largest = std::max(std::abs(low), std::abs(high));

@@ -82,7 +82,7 @@ Problem adversarial(Problem problem, Index degree) {
   const Index columns = 6;
   for (Matrix& mode : problem.values) mode = Matrix::Ones(mode.rows(), columns);
   for (Index c = 0; c < columns; ++c) {
-    const RowPolynomial& polynomial = chooser.choose(tile.scores[static_cast<std::size_t>(c)]).highest;
+    const RowPolynomial& polynomial = chooser.highest(tile.scores[static_cast<std::size_t>(c)]);
     Vector sums = Vector::Zero(problem.keys[0].rows());
     testing::for_each_tuple(problem, c, [&](long double score, const std::vector<Index>& j) {
       long double p = 0;

@@ -25,7 +25,7 @@ TEST(PolynomialAttention, IsTheDefinitionWithEachRowsPolynomialInExpsPlace) {
       const QueryTile tile(head, ScoreBounds(head.changed.modes, shape), shape, problem.queries);
       const RowOutputs outputs = testing::solve_polynomial(problem, degree);
       for (Index i = 0; i < problem.queries.rows(); ++i) {
-        const RowPolynomial& polynomial = chooser.choose(tile.scores[static_cast<std::size_t>(i)]).highest;
+        const RowPolynomial& polynomial = chooser.highest(tile.scores[static_cast<std::size_t>(i)]);
         const testing::Truth direct = testing::truth(problem, i, [&](long double score) {
           long double sum = 0;
           for (std::size_t m = polynomial.values.size(); m-- > 0;)

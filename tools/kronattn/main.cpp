@@ -193,8 +193,8 @@ bool answered_alone(const std::vector<std::string>& arguments) {
   return true;
 }
 
-/// Blocks of rows come and go all the time, all of one size: the heap keeps what they leave. Given back to the
-/// system, every page of the next one would be mapped and cleared again, a tenth of a solve.
+/// Blocks of rows come and go all the time, all of one size: the heap keeps what they leave. Given back to
+/// the system, every page of the next one would be mapped and cleared again, a tenth of a solve.
 void keep_freed_memory() {
 #ifdef __GLIBC__
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
