@@ -13,6 +13,7 @@
 #include "key_tiles.hpp"
 #include "subset_attention.hpp"
 #include "tiles.hpp"
+#include "work.hpp"
 
 namespace kronattn {
 

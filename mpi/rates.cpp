@@ -11,10 +11,12 @@
 
 #include "checksum.hpp"
 #include "clock.hpp"
+#include "degree_needs.hpp"
 #include "generate.hpp"
 #include "measure_problem.hpp"
 #include "solve.hpp"
 #include "version.hpp"
+#include "work.hpp"
 
 namespace kronattn {
 
@@ -100,18 +102,22 @@ Rates measured_rates() {
     return seconds_of(rows, wishes);
   };
   constexpr Index rows = 16384;
-  // Two ranks, two unknowns: seconds = flops / rate + rows * row_seconds.
+  const auto work = [](Index degree) {
+    const ProblemShape shape{1, rows, {rows}, 8, 8, 0.125};
+    const double rank = total_degree_rank(shape, degree);
+    return aggregate_work(shape, rank) + evaluate_work(rows * rank, 9);
+  };
+  // Two ranks, two unknowns: seconds = work / rate + rows * row_seconds.
   const double low = polynomial_seconds(rows, 2), high = polynomial_seconds(rows, 5);
-  const double flops = 4.0 * rows * 9;
   Rates rates;
-  rates.polynomial = flops * (1287 - 45) / std::max(high - low, 0.1 * high) / threads;
-  rates.row_seconds = std::max(1e-9, (low * threads - flops * 45 / rates.polynomial) / (2 * rows));
+  rates.polynomial = (work(5) - work(2)) / std::max(high - low, 0.1 * high) / threads;
+  rates.row_seconds = std::max(1e-9, (low * threads - work(2) / rates.polynomial) / (2 * rows));
   Wishes exact;
   exact.epsilon = 1e-6;
   exact.method = Method::exact;
   constexpr Index few = 2048;
   seconds_of(few, exact);
-  rates.exact = exact_flops({1, few, {few}, 8, 8, 0.125}, few) / seconds_of(few, exact) / threads;
+  rates.exact = exact_work({1, few, {few}, 8, 8, 0.125}, few) / seconds_of(few, exact) / threads;
   return rates;
 }
 

@@ -9,6 +9,7 @@
 
 #include "instruction_set.hpp"
 #include "version.hpp"
+#include "work.hpp"
 
 namespace kronattn {
 

@@ -6,6 +6,7 @@
 #include "key_tiles.hpp"
 #include "plan.hpp"
 #include "tiles.hpp"
+#include "work.hpp"
 
 namespace kronattn {
 
@@ -54,7 +55,7 @@ struct Comparison {
 
 Index affordable_rows(const ProblemShape& shape, const Rates& rates, double threads) {
   constexpr double seconds = 40;
-  const double each = exact_flops(shape, 1) / rates.exact * static_cast<double>(shape.heads);
+  const double each = exact_work(shape, 1) / rates.exact * static_cast<double>(shape.heads);
   // A thread works on a row of its own, so fewer rows than threads take no less time.
   const double rows = std::max(1.0, std::floor(seconds / each)) * threads;
   return static_cast<Index>(std::min(rows, static_cast<double>(shape.queries)));

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "work.hpp"
+
 namespace kronattn {
 
 double allreduce_seconds(double bytes, double ranks, const Network& network) {
@@ -20,7 +22,7 @@ ClusterSeconds cluster_seconds(const PlannedHead& head, const ProblemShape& shap
   const bool polynomial = estimate.rank > 0;
   Estimate shared = estimate;
   if (polynomial) {
-    const double own_flops = preparation_flops(shape, head.plan.degree());
+    const double own_flops = own_work(shape, estimate.rank, head.plan.degree());
     seconds.own = own_flops / rates.polynomial;
     shared.flops -= own_flops;
   }

@@ -26,8 +26,4 @@ const char* instruction_set() {
   return hwy::TargetName(best());
 }
 
-bool has_wide_vectors() {
-  return best() == HWY_AVX3 || best() == HWY_AVX3_DL;
-}
-
 }  // namespace kronattn

@@ -17,7 +17,4 @@ void use_instruction_sets(std::int64_t sets);
 /// The one that is used, as Highway names it: "AVX2", "AVX3" (AVX-512), "AVX3_DL".
 const char* instruction_set();
 
-/// Whether its vectors have 512 bits.
-bool has_wide_vectors();
-
 }  // namespace kronattn

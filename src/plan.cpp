@@ -7,29 +7,15 @@
 #include "degree_needs.hpp"
 #include "dropped_monomials.hpp"
 #include "exp_polynomial.hpp"
-#include "instruction_set.hpp"
 #include "monomials.hpp"
 #include "row_choice.hpp"
 #include "subset_attention.hpp"
 #include "text.hpp"
+#include "work.hpp"
 
 namespace kronattn {
 
 namespace {
-
-/// What the choice of a method counts beside the flops of the polynomial method's products, in such flops:
-/// fixed for an instruction set, since the choice decides bits. Fitted to the times of
-/// tests/benchmarks/method_choice (AVX-512: EPYC, 86 Gflop/s of products on two cores, 1.4 ns a tuple at d =
-/// d_v = 8; AVX2: 4.4 ns, 10 Gflop/s on one).
-struct CountedWork {
-  double exact_flop,
-      exponential;  // of a product of the exact method; of an exp and the bookkeeping of its tuple
-  double head,
-      degree_squared;  // of a polynomial head: sample, nodes, plan; polynomials of its rows, times g^2
-};
-CountedWork counted() {
-  return has_wide_vectors() ? CountedWork{1.37, 75, 1.6e8, 1e7} : CountedWork{1, 12, 2e7, 1e6};
-}
 
 /// What `auto` lets the key sums take on a rank. Fixed, because the choice of method decides bits.
 constexpr double largest_automatic_memory = 16e9;
@@ -60,12 +46,11 @@ PlannedHead polynomial_head(PlannedHead head, const ProblemShape& shape, const P
         needs.rows[static_cast<std::size_t>(g)] * ranks[static_cast<std::size_t>(std::min(g, choice.degree))];
   estimate.mean_row_rank = monomials / static_cast<double>(shape.queries);
   // Where monomials are dropped, what they may come to is one column more of the evaluation.
-  const auto columns = static_cast<double>(shape.value_width + 1);
-  const double evaluation =
-      evaluate_flops(shape, monomials, 1) * (choice.threshold > 0 ? 1 + 1 / columns : 1);
-  estimate.exact_flops = exact_flops(file_shape, estimate.rows_exact);
-  estimate.flops = aggregate_flops(shape, estimate.rank) + evaluation +
-                   preparation_flops(shape, choice.degree) + estimate.exact_flops;
+  const Index columns = shape.value_width + 1 + (choice.threshold > 0 ? 1 : 0);
+  estimate.exact_flops = exact_work(file_shape, estimate.rows_exact);
+  estimate.flops = aggregate_work(shape, estimate.rank) +
+                   evaluate_work(monomials, static_cast<double>(columns)) +
+                   own_work(shape, estimate.rank, choice.degree) + estimate.exact_flops;
   estimate.memory_bytes = polynomial_memory(shape, estimate.rank);
   head.plan.method = Method::polynomial;
   head.plan.monomials = std::move(choice);
@@ -76,33 +61,6 @@ PlannedHead polynomial_head(PlannedHead head, const ProblemShape& shape, const P
 
 Promise Wishes::row_promise(double promise) const {
   return epsilon ? Promise{*epsilon * promise, *epsilon} : Promise{};
-}
-
-double aggregate_flops(const ProblemShape& shape, double rank) {
-  double rows = 0;
-  for (Index keys : shape.keys) rows += static_cast<double>(keys);
-  return 2 * rows * rank * static_cast<double>(shape.value_width + 1);
-}
-
-double evaluate_flops(const ProblemShape& shape, double rows, double rank) {
-  return 2 * rows * rank * static_cast<double>(shape.value_width + 1);
-}
-
-double key_sum_bytes(const ProblemShape& shape, double rank) {
-  return 16 * rank * static_cast<double>(shape.value_width + 1);
-}
-
-double exact_flops(const ProblemShape& shape, double rows) {
-  const auto d = static_cast<double>(shape.width), columns = static_cast<double>(shape.value_width + 1);
-  return rows * shape.tuples() * (counted().exact_flop * (2 * d + 2 * columns) + counted().exponential);
-}
-
-double preparation_flops(const ProblemShape& shape, Index degree) {
-  // The sample has about a thousand keys, and rows share some hundred polynomials: less of a smaller problem.
-  const auto share = [](Index rows) { return std::min(1.0, static_cast<double>(rows) / 1000); };
-  const Index keys = *std::max_element(shape.keys.begin(), shape.keys.end());
-  return counted().head * (0.3 + 0.7 * share(keys)) +
-         counted().degree_squared * static_cast<double>(degree * degree) * share(shape.queries);
 }
 
 double predicted_seconds(const Estimate& estimate, const ProblemShape& shape, const Rates& rates,
@@ -178,7 +136,7 @@ class Planning {
       planned_.estimate.reason +=
           "; all columns take two values, so 2^" + std::to_string(two_valued_->count()) +
           " sums over sets of them stand for " + short_number(file_shape_.tuples()) + " key tuples";
-    planned_.estimate.flops = planned_.estimate.exact_flops = exact_work();
+    planned_.estimate.flops = planned_.estimate.exact_flops = without_polynomials();
     if (by_subsets()) planned_.estimate.memory_bytes = subset_memory(file_shape_, *two_valued_);
     return planned_;
   }
@@ -231,11 +189,11 @@ class Planning {
       const std::string polynomial = "degree " + std::to_string(best->plan.degree()) + " at rank " +
                                      short_number(best->estimate.rank) +
                                      (best->plan.monomials.threshold > 0 ? ", light monomials dropped," : "");
-      if (best->estimate.flops >= exact_work() && exact_keeps())
-        return exact("exact takes " + short_number(exact_work()) + " flops, " + polynomial + " would take " +
-                     short_number(best->estimate.flops));
+      if (best->estimate.flops >= without_polynomials() && exact_keeps())
+        return exact("exact takes " + short_number(without_polynomials()) + " flops, " + polynomial +
+                     " would take " + short_number(best->estimate.flops));
       best->estimate.reason = polynomial + " takes " + short_number(best->estimate.flops) +
-                              " flops, exact would take " + short_number(exact_work());
+                              " flops, exact would take " + short_number(without_polynomials());
       return *best;
     }
     if (needs.beyond > 0) return exact("rounding in double precision breaks the promise of every polynomial");
@@ -248,12 +206,14 @@ class Planning {
   bool exact_keeps() const {
     return wishes_.row_promise(promise_).kept(exact_bound_.output, exact_bound_.log_normalizer);
   }
-  double tuple_work() const { return exact_flops(file_shape_, static_cast<double>(shape_.queries)); }
+  double tuple_work() const { return exact_work(file_shape_, static_cast<double>(shape_.queries)); }
   bool by_subsets() const {
     return two_valued_ && subset_flops(file_shape_, *two_valued_) < tuple_work() &&
            subset_memory(file_shape_, *two_valued_) <= largest_automatic_memory;
   }
-  double exact_work() const { return by_subsets() ? subset_flops(file_shape_, *two_valued_) : tuple_work(); }
+  double without_polynomials() const {
+    return by_subsets() ? subset_flops(file_shape_, *two_valued_) : tuple_work();
+  }
   std::string at(Index degree) const {
     return "degree " + std::to_string(degree) + " at rank " + short_number(total_degree_rank(shape_, degree));
   }
@@ -404,8 +364,10 @@ Method remedy_for(std::int64_t rows, const Plan& plan, Index planned_degree, con
                           polynomial_memory(shape, next_rank) <= largest_automatic_memory);
   const auto count = static_cast<double>(rows);
   const double more_monomials = anew ? next_rank : next_rank - total_degree_rank(shape, plan.degree());
-  const double raise = aggregate_flops(shape, more_monomials) + evaluate_flops(shape, count, next_rank);
-  if (wishes.method == Method::automatic && (!can_raise || exact_flops(shape, count) <= raise))
+  const double raise =
+      aggregate_work(shape, more_monomials) +
+      evaluate_work(count * next_rank, static_cast<double>(shape.value_width + 1 + (anew ? 1 : 0)));
+  if (wishes.method == Method::automatic && (!can_raise || exact_work(shape, count) <= raise))
     return Method::exact;
   if (!can_raise)
     throw NoPlan(std::to_string(rows) + " rows miss the promise at degree " + std::to_string(plan.degree()) +

@@ -82,18 +82,6 @@ PlannedHead make_plan(const MeasuredHead& head, const ProblemShape& shape, doubl
 Method remedy_for(std::int64_t rows, const Plan& plan, Index planned_degree, const ProblemShape& shape,
                   const Wishes& wishes);
 
-/// Useful flops of the key sums of all modes, and of the evaluation of `rows` rows: 2 n r (d_v + 1) each.
-double aggregate_flops(const ProblemShape& shape, double rank);
-double evaluate_flops(const ProblemShape& shape, double rows, double rank);
-
-/// Of the key sums of one mode, and of what its reduction carries: r (d_v + 1) integers of 16 bytes.
-double key_sum_bytes(const ProblemShape& shape, double rank);
-
-/// Work of the exact method for `rows` query rows, and of a polynomial head whatever its rank, counted in
-/// flops of the polynomial method's products that take as long.
-double exact_flops(const ProblemShape& shape, double rows);
-double preparation_flops(const ProblemShape& shape, Index degree);
-
 /// What a thread of a machine does in a second. Only seconds are predicted from it; nothing is decided.
 struct Rates {
   double polynomial = 1e10, exact = 2e10;  // flops a second, as counted above

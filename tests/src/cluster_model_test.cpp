@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "work.hpp"
+
 using namespace kronattn;
 
 namespace {
@@ -40,8 +42,8 @@ TEST(ClusterModel, WhatARankDoesForItselfIsNotShared) {
   const auto compute = [&](double ranks, double threads) {
     return cluster_seconds(polynomial_head(), shape, 8, rates, {ranks, threads, {}}).compute();
   };
-  const double own = preparation_flops(shape, 0) / rates.polynomial;
-  const double shared = (6e9 - preparation_flops(shape, 0)) / rates.polynomial + 6000 * rates.row_seconds;
+  const double own = own_work(shape, polynomial_head().estimate.rank, 0) / rates.polynomial;
+  const double shared = 6e9 / rates.polynomial - own + 6000 * rates.row_seconds;
   EXPECT_NEAR(compute(1, 1), own + shared, 1e-12);
   EXPECT_NEAR(compute(8, 2), own + shared / 16, 1e-12);
 }

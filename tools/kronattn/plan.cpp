@@ -13,6 +13,7 @@
 #include "rates.hpp"
 #include "shared_options.hpp"
 #include "solve.hpp"
+#include "work.hpp"
 
 namespace kronattn {
 
@@ -28,9 +29,10 @@ double paying_rows(ProblemShape shape, double rank, Index degree) {
   const auto pays = [&](double rows) {
     shape.queries = static_cast<Index>(rows);
     shape.keys.assign(shape.keys.size(), shape.queries);
-    return aggregate_flops(shape, rank) + evaluate_flops(shape, rows, rank) +
-               preparation_flops(shape, degree) <=
-           exact_flops(shape, rows);
+    return aggregate_work(shape, rank) +
+               evaluate_work(rows * rank, static_cast<double>(shape.value_width + 1)) +
+               own_work(shape, rank, degree) <=
+           exact_work(shape, rows);
   };
   double low = 0, high = 1;  // does not pay, pays
   while (!pays(high)) low = high, high *= 2;
