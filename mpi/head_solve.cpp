@@ -481,9 +481,11 @@ class HeadSolve {
             omp_get_max_threads(),
             static_cast<Index>(std::min(few, static_cast<double>(blocks_.exact_rows))) / tile_rows);
     const std::vector<RowSet> mine = passes_of(share, rows_a_pass);
-    const ExactCertificate certificate(file_shape_, exact_coordinates_, wishes_.output_precision);
+    const ExactArithmetic arithmetic = planned_.plan.exact_arithmetic;
+    const ExactCertificate certificate(file_shape_, exact_coordinates_, wishes_.output_precision, arithmetic);
     ContentSum keys;
-    KeyTiles tiles(comm_, problem_, number_, exact_coordinates_, seconds, keys, blocks_.kept_bytes);
+    KeyTiles tiles(comm_, problem_, number_, exact_coordinates_, arithmetic, seconds, keys,
+                   blocks_.kept_bytes);
     const auto passes = static_cast<std::size_t>(comm_.max(static_cast<double>(mine.size())));
     progress_.begin("exact", share.count(), static_cast<double>(passes) * tiles.tuples());
     for (std::size_t pass = 0; pass < passes; ++pass) {

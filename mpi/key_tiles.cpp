@@ -7,16 +7,17 @@
 namespace kronattn {
 
 KeyTiles::KeyTiles(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
-                   PhaseSeconds& seconds, ContentSum& content, Index kept_bytes)
+                   ExactArithmetic arithmetic, PhaseSeconds& seconds, ContentSum& content, Index kept_bytes)
     : comm_(comm),
       problem_(problem),
       head_(head),
       coordinates_(coordinates),
+      arithmetic_(arithmetic),
       seconds_(seconds),
       content_(content) {
   double bytes = 0;
   for (Index rows : problem.shape().keys)
-    bytes += static_cast<double>(rows) * 8 *
+    bytes += static_cast<double>(rows) * (arithmetic == ExactArithmetic() ? 8 : 12) *
              static_cast<double>(problem.shape().width + problem.shape().value_width);
   keep_ = bytes < static_cast<double>(kept_bytes);
 }
@@ -66,7 +67,7 @@ std::shared_ptr<const KeyTile> KeyTiles::get(Index mode, Index tile) {
                                             problem_.columns(values));
   auto made =
       std::make_shared<const KeyTile>(key_rows, value_rows, coordinates_.keys[static_cast<std::size_t>(mode)],
-                                      coordinates_.values[static_cast<std::size_t>(mode)]);
+                                      coordinates_.values[static_cast<std::size_t>(mode)], arithmetic_);
   if (keep_) kept_[{mode, tile}] = made;
   return made;
 }

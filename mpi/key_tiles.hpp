@@ -20,7 +20,7 @@ namespace kronattn {
 class KeyTiles {
  public:
   KeyTiles(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
-           PhaseSeconds& seconds, ContentSum& content, Index kept_bytes);
+           ExactArithmetic arithmetic, PhaseSeconds& seconds, ContentSum& content, Index kept_bytes);
 
   /// Collective: every rank asks for the same tiles in the same order. Tiles are kept for the next time while
   /// all of them together fit into `kept_bytes`; what is kept is the same on all ranks and decides no bits.
@@ -35,6 +35,7 @@ class KeyTiles {
   Problem& problem_;
   Index head_;
   const Coordinates& coordinates_;
+  ExactArithmetic arithmetic_;
   PhaseSeconds& seconds_;
   ContentSum& content_;
   std::set<std::pair<Index, Index>> seen_;

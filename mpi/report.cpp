@@ -15,10 +15,6 @@ namespace kronattn {
 
 namespace {
 
-const char* name(Precision precision) {
-  return precision == Precision::single_precision ? "single" : "double";
-}
-
 /// Of this program alone: what getrusage says counts the process that started it, too.
 double peak_rss_bytes() {
   std::ifstream status("/proc/self/status");
@@ -29,7 +25,7 @@ double peak_rss_bytes() {
 
 /// What the plans of all heads come to.
 struct Total {
-  bool polynomial = false, exact = false;
+  bool polynomial = false, exact = false, exact_in_single = true;
   Index degree = 0, exact_heads = 0;
   double rank = 0, paper_rank = 0, score_bound = 0, mean_row_rank = 0, rows_exact = 0;
 
@@ -37,6 +33,7 @@ struct Total {
     for (const auto& [plan, estimate] : heads) {
       (plan.method == Method::exact ? exact : polynomial) = true;
       exact_heads += plan.method == Method::exact;
+      exact_in_single &= plan.exact_arithmetic.scores == Precision::single_precision && !plan.by_subsets;
       degree = std::max(degree, plan.degree());
       rank = std::max(rank, estimate.rank);
       paper_rank = std::max(paper_rank, estimate.paper_rank);
@@ -89,7 +86,8 @@ Json plan_json(const std::vector<PlannedHead>& heads, const ProblemShape& shape,
           {"paper_rank", number_or_null(total.paper_rank)},
           {"score_bound", number_or_null(total.score_bound)},
           {"epsilon", wishes.epsilon ? Json(*wishes.epsilon) : Json(nullptr)},
-          {"precision", "double"},
+          {"precision", name(!total.polynomial && total.exact_in_single ? Precision::single_precision
+                                                                        : Precision::double_precision)},
           {"predicted_seconds", seconds}};
 }
 

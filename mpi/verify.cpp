@@ -81,8 +81,9 @@ Verification verify(const Communicator& comm, Problem& problem, const ProblemMea
   ContentSum content;  // of keys only: nothing to compare with
   for (Index head = 0; head < shape.heads && samples > 0; ++head) {
     const Coordinates coordinates(measurement.heads[static_cast<std::size_t>(head)].file, shape);
-    const ExactCertificate certificate(shape, coordinates, Precision::double_precision);
-    KeyTiles tiles(comm, problem, head, coordinates, verification.seconds, content, blocks.kept_bytes);
+    const ExactCertificate certificate(shape, coordinates, Precision::double_precision, ExactArithmetic());
+    KeyTiles tiles(comm, problem, head, coordinates, ExactArithmetic(), verification.seconds, content,
+                   blocks.kept_bytes);
     progress.at_head(head, shape.heads);
     progress.begin("exact", mine.size(), static_cast<double>(passes) * tiles.tuples());
     for (Index pass = 0; pass < passes; ++pass) {

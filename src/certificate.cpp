@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "aggregate_keys.hpp"
+#include "exact_kernel.hpp"
 #include "exponential.hpp"
 #include "feature_kernels.hpp"
 #include "tiles.hpp"
@@ -19,6 +20,13 @@ constexpr double u = unit_roundoff;
 /// A bound for rows that are not computed yet: their own bounds are computed in another order of operations.
 double with_slack(double bound) {
   return bound == 0 ? 0 : bound * (1 + 1e-9) + 8 * 0x1p-1074;
+}
+
+/// Likewise for float.
+constexpr double u_single = 0x1p-24;
+double gamma_single(double roundings) {
+  return roundings * u_single < 0.5 ? roundings * u_single / (1 - roundings * u_single) * (1 + 4 * u)
+                                    : HUGE_VAL;
 }
 
 /// |log(1 + x)| for |x| <= ratio, from above.
@@ -209,8 +217,11 @@ void PolynomialCertificate::finish(const RowGroup& group, FinishedGroup& finishe
 }
 
 ExactCertificate::ExactCertificate(const ProblemShape& shape, const Coordinates& coordinates,
-                                   Precision output_precision)
-    : units_(coordinates, output_precision), width_(shape.width), tuples_(shape.tuples()) {
+                                   Precision output_precision, ExactArithmetic arithmetic)
+    : units_(coordinates, output_precision),
+      width_(shape.width),
+      tuples_(shape.tuples()),
+      arithmetic_(arithmetic) {
   // A score: w_l, w_l q_l, then one product a mode and d additions.
   score_roundings_ = static_cast<double>(width_ + shape.modes() + 2);
   exponentials_ = 1;                                    // on the way of a weight into the row's sum
@@ -224,9 +235,20 @@ ExactCertificate::ExactCertificate(const ProblemShape& shape, const Coordinates&
 
 RowBound ExactCertificate::scaled(double box) const {
   // Differences to running maxima add up to at most 2 box on the way of a weight, each rounded once.
-  const double delta =
-      (gamma(score_roundings_) + 4 * u) * box + gamma((exponential_roundings + 2) * exponentials_);
-  const double sums = gamma(sum_roundings_) + tuples_ * 1e-300;
+  double delta = (gamma(score_roundings_) + 4 * u) * box + gamma((exponential_roundings + 2) * exponentials_);
+  double sums = gamma(sum_roundings_) + tuples_ * 1e-300;
+  if (arithmetic_.scores == Precision::single_precision) {
+    // A query's and a key's entry, d products and sums of them; the difference to the maximum of the tile, at
+    // most 2 box; the exp. What underflows is lost absolutely: entries and products below 2^-126, on both
+    // sides. Weights below e^-87 count as that.
+    const auto d = static_cast<double>(width_);
+    const double scores = (gamma_single(d + 2) + 2 * u_single) * box + (2 * box + 3 * d) * 0x1p-126;
+    delta += scores * (1 + 8 * u_single) + gamma_single(exponential_roundings);
+    sums += tuples_ * 2e-38;
+  }
+  // A value, and the sums of a block.
+  if (arithmetic_.sums == Precision::single_precision)
+    sums += gamma_single(static_cast<double>(single_block) + 1) + 0x1p-126;
   RowBound bound;
   bound.output = (2 * std::tanh(delta / 2) + 2 * sums / (1 - sums) + 2 * u) * own_rounding;
   bound.log_normalizer = (delta + log_error(sums)) * own_rounding;

@@ -18,7 +18,8 @@
 // (E1).
 //
 // Exact rows. Every weight is off by a factor e^(+-Delta), common to numerator and normaliser: by E1 that
-// costs range * tanh(Delta / 2); the sums' own rounding is added.
+// costs range * tanh(Delta / 2); the sums' own rounding is added. Where scores, weights and the sums of a
+// block of keys are in float, that is most of both.
 //
 // Everything is in scaled entries (coordinates.hpp) until the output is written.
 #pragma once
@@ -35,8 +36,6 @@
 #include "types.hpp"
 
 namespace kronattn {
-
-enum class Precision { single_precision, double_precision };
 
 /// What a row's output may be off by: the largest error over its columns, in the units of the output; and the
 /// error of the log of the normaliser.
@@ -129,7 +128,9 @@ class PolynomialCertificate {
 
 class ExactCertificate {
  public:
-  ExactCertificate(const ProblemShape& shape, const Coordinates& coordinates, Precision output_precision);
+  /// `arithmetic`: of scores, weights and sums within a block of keys (exact_kernel.hpp).
+  ExactCertificate(const ProblemShape& shape, const Coordinates& coordinates, Precision output_precision,
+                   ExactArithmetic arithmetic);
 
   /// Finishes a row. `sums` (d_v + 1): sum_J e^(s_J - maximum) V_J, the last column for V = 1. Writes output
   /// (d_v) and the log normaliser.
@@ -144,6 +145,7 @@ class ExactCertificate {
   OutputUnits units_;
   Index width_;
   double tuples_, score_roundings_, exponentials_, sum_roundings_;
+  ExactArithmetic arithmetic_;
 };
 
 }  // namespace kronattn

@@ -21,11 +21,8 @@ ClusterSeconds cluster_seconds(const PlannedHead& head, const ProblemShape& shap
 
   const bool polynomial = estimate.rank > 0;
   Estimate shared = estimate;
-  if (polynomial) {
-    const double own_flops = own_work(shape, estimate.rank, head.plan.degree());
-    seconds.own = own_flops / rates.polynomial;
-    shared.flops -= own_flops;
-  }
+  shared.flops -= estimate.own_flops;
+  seconds.own = estimate.own_flops / rates.polynomial;
   seconds.shared = predicted_seconds(shared, shape, rates, cluster.ranks * cluster.threads);
 
   if (polynomial)

@@ -21,8 +21,16 @@ double shift(double from, double to) {
 
 /// The last level: ordinary attention of `queries` (b, d) over one tile.
 void sum_scores(const KeyTile& tile, const ConstTile& queries, SoftmaxSums& result) {
-  sum_tile(queries.data(), queries.outerStride(), queries.rows(), tile.keys.data(), tile.values.data(),
-           tile.keys.rows(), tile.keys.cols(), tile.values.cols(), result.maximum.data(), result.sums.data());
+  const auto sum = [&](const auto& keys, const auto& values) {
+    sum_tile(queries.data(), queries.outerStride(), queries.rows(), keys.data(), values.data(), keys.rows(),
+             keys.cols(), values.cols(), result.maximum.data(), result.sums.data());
+  };
+  if (tile.single_keys.size() == 0)
+    sum(tile.keys, tile.values);
+  else if (tile.single_values.size() == 0)
+    sum(tile.single_keys, tile.values);
+  else
+    sum(tile.single_keys, tile.single_values);
 }
 
 void sum_level(const std::vector<const KeyTile*>& tiles, std::size_t level, const ConstTile& queries,
@@ -46,11 +54,13 @@ void sum_level(const std::vector<const KeyTile*>& tiles, std::size_t level, cons
 }  // namespace
 
 KeyTile::KeyTile(const ConstTile& raw_keys, const ConstTile& raw_values, const ColumnScaling& key_scaling,
-                 const ColumnScaling& value_scaling)
+                 const ColumnScaling& value_scaling, ExactArithmetic arithmetic)
     : keys(raw_keys.rows(), raw_keys.cols()), values(raw_values.rows(), raw_values.cols() + 1) {
   key_scaling.scale_into(raw_keys, keys);
   value_scaling.scale_into(raw_values, values.leftCols(raw_values.cols()));
   values.rightCols(1).setOnes();
+  if (arithmetic.scores == Precision::single_precision) single_keys = keys.cast<float>();
+  if (arithmetic.sums == Precision::single_precision) single_values = values.cast<float>();
 }
 
 SoftmaxSums::SoftmaxSums(Index rows, Index columns) : maximum(rows), sums(rows, columns) {

@@ -22,12 +22,15 @@ namespace kronattn {
 
 /// A tile of keys and values, scaled (coordinates.hpp).
 struct KeyTile {
-  /// Takes rows as they stand in the file: `keys` (b, d), `values` (b, d_v).
+  /// Takes rows as they stand in the file: `keys` (b, d), `values` (b, d_v). `arithmetic`: of the last level.
   KeyTile(const ConstTile& keys, const ConstTile& values, const ColumnScaling& key_scaling,
-          const ColumnScaling& value_scaling);
+          const ColumnScaling& value_scaling, ExactArithmetic arithmetic);
 
   Matrix keys;    // (b, d)
   Matrix values;  // (b, d_v + 1), the last column is 1
+
+  using SingleMatrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  SingleMatrix single_keys, single_values;  // likewise in float, where arithmetic is; else empty
 };
 
 /// Sums of exp(s - maximum) [V, 1] over some tuples, for each of a few rows.

@@ -41,16 +41,21 @@ PlannedHead polynomial_head(PlannedHead head, const ProblemShape& shape, const P
   estimate.rank = ranks.back();
   estimate.rows_exact = needs.above(choice.degree);
   double monomials = estimate.rank * needs.beyond;
-  for (Index g = 0; g <= needs.highest(); ++g)
-    monomials +=
-        needs.rows[static_cast<std::size_t>(g)] * ranks[static_cast<std::size_t>(std::min(g, choice.degree))];
+  double squares = static_cast<double>(choice.degree * choice.degree) * needs.beyond;  // of the rows' degrees
+  for (Index g = 0; g <= needs.highest(); ++g) {
+    const Index own = std::min(g, choice.degree);
+    monomials += needs.rows[static_cast<std::size_t>(g)] * ranks[static_cast<std::size_t>(own)];
+    squares += needs.rows[static_cast<std::size_t>(g)] * static_cast<double>(own * own);
+  }
   estimate.mean_row_rank = monomials / static_cast<double>(shape.queries);
   // Where monomials are dropped, what they may come to is one column more of the evaluation.
   const Index columns = shape.value_width + 1 + (choice.threshold > 0 ? 1 : 0);
-  estimate.exact_flops = exact_work(file_shape, estimate.rows_exact);
+  estimate.exact_flops = exact_work(file_shape, estimate.rows_exact, head.plan.exact_arithmetic);
+  estimate.own_flops = own_work(shape, estimate.rank, choice.degree,
+                                squares / std::max(1.0, static_cast<double>(shape.queries)));
   estimate.flops = aggregate_work(shape, estimate.rank) +
-                   evaluate_work(monomials, static_cast<double>(columns)) +
-                   own_work(shape, estimate.rank, choice.degree) + estimate.exact_flops;
+                   evaluate_work(monomials, static_cast<double>(columns)) + estimate.own_flops +
+                   late_work(estimate.rows_exact) + estimate.exact_flops;
   estimate.memory_bytes = polynomial_memory(shape, estimate.rank);
   head.plan.method = Method::polynomial;
   head.plan.monomials = std::move(choice);
@@ -94,8 +99,8 @@ class Planning {
         promise_(promise),
         wishes_(wishes),
         two_valued_(two_valued_columns(head, shape.scale)),
-        exact_bound_(ExactCertificate(shape, Coordinates(head.file, shape), wishes.output_precision)
-                         .worst_case(head.file.queries.box_bound)) {
+        exact_bound_(exact_bound({})) {
+    choose_exact_arithmetic();
     planned_.estimate.score_bound = head.changed.queries.score_bound;
     const Index g = paper_degree(paper_score_bound(head.file, shape), wishes.epsilon.value_or(1e-6));
     const auto k = static_cast<double>(shape.order());
@@ -120,15 +125,16 @@ class Planning {
 
   PlannedHead exact(std::string reason) {
     if (!exact_keeps())
-      throw NoPlan("epsilon " + short_number(*wishes_.epsilon) +
-                   " can't be promised: rounding alone may cost " +
-                   short_number(promise_ > 0 ? exact_bound_.output / promise_ : exact_bound_.output) +
-                   " of an output and " + short_number(exact_bound_.log_normalizer) +
-                   " of a log normalizer (scores up to " + short_number(head_.file.queries.box_bound) +
-                   ", output in " +
-                   (wishes_.output_precision == Precision::single_precision
-                        ? "single precision); need a larger --epsilon or --output-precision double"
-                        : "double precision); need a larger --epsilon"));
+      throw NoPlan(
+          "epsilon " + short_number(*wishes_.epsilon) + " can't be promised: rounding alone may cost " +
+          short_number(promise_ > 0 ? exact_bound_.output / promise_ : exact_bound_.output) +
+          " of an output and " + short_number(exact_bound_.log_normalizer) +
+          " of a log normalizer (scores up to " + short_number(head_.file.queries.box_bound) +
+          ", output in " + std::string(name(wishes_.output_precision)) + " precision, arithmetic in " +
+          name(planned_.plan.exact_arithmetic.scores) + "); need a larger --epsilon" +
+          (wishes_.output_precision == Precision::single_precision ? " or --output-precision double"
+           : planned_.plan.exact_arithmetic.scores == Precision::single_precision ? " or --precision double"
+                                                                                  : ""));
     planned_.plan.method = Method::exact;
     planned_.plan.by_subsets = by_subsets();
     planned_.estimate.reason = std::move(reason);
@@ -206,7 +212,32 @@ class Planning {
   bool exact_keeps() const {
     return wishes_.row_promise(promise_).kept(exact_bound_.output, exact_bound_.log_normalizer);
   }
-  double tuple_work() const { return exact_work(file_shape_, static_cast<double>(shape_.queries)); }
+  RowBound exact_bound(ExactArithmetic arithmetic) const {
+    return ExactCertificate(file_shape_, Coordinates(head_.file, file_shape_), wishes_.output_precision,
+                            arithmetic)
+        .worst_case(head_.file.queries.box_bound);
+  }
+  /// The quickest that keeps the promise, of those that are wished for. Who asks for the exact method and no
+  /// precision wants all digits; where it is only the cheapest way, the promise is enough.
+  void choose_exact_arithmetic() {
+    constexpr auto single = Precision::single_precision, both = Precision::double_precision;
+    if (wishes_.arithmetic ? *wishes_.arithmetic == both
+                           : wishes_.method != Method::automatic || !wishes_.epsilon)
+      return;
+    for (const ExactArithmetic arithmetic :
+         {ExactArithmetic{single, single}, ExactArithmetic{single, both}}) {
+      const RowBound bound = exact_bound(arithmetic);
+      const bool kept = wishes_.row_promise(promise_).kept(bound.output, bound.log_normalizer);
+      if (!kept && !(wishes_.arithmetic && arithmetic.sums == both))
+        continue;  // that one is said not to keep it
+      planned_.plan.exact_arithmetic = arithmetic;
+      exact_bound_ = bound;
+      return;
+    }
+  }
+  double tuple_work() const {
+    return exact_work(file_shape_, static_cast<double>(shape_.queries), planned_.plan.exact_arithmetic);
+  }
   bool by_subsets() const {
     return two_valued_ && subset_flops(file_shape_, *two_valued_) < tuple_work() &&
            subset_memory(file_shape_, *two_valued_) <= largest_automatic_memory;
@@ -367,7 +398,8 @@ Method remedy_for(std::int64_t rows, const Plan& plan, Index planned_degree, con
   const double raise =
       aggregate_work(shape, more_monomials) +
       evaluate_work(count * next_rank, static_cast<double>(shape.value_width + 1 + (anew ? 1 : 0)));
-  if (wishes.method == Method::automatic && (!can_raise || exact_work(shape, count) <= raise))
+  if (wishes.method == Method::automatic &&
+      (!can_raise || exact_work(shape, count, plan.exact_arithmetic) <= raise))
     return Method::exact;
   if (!can_raise)
     throw NoPlan(std::to_string(rows) + " rows miss the promise at degree " + std::to_string(plan.degree()) +

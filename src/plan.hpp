@@ -24,6 +24,10 @@ struct Wishes {
   Method method = Method::automatic;
   std::optional<Index> degree;  // exactly this total degree
   Precision output_precision = Precision::double_precision;
+  /// Of rows that are summed exactly; none: whichever is quicker and keeps the promise. The polynomial method
+  /// has double alone: float's roundings in sums over keys would break most promises (mathematics.md, E8 in
+  /// float32).
+  std::optional<Precision> arithmetic;
   bool change_coordinates = true;
 
   /// `promise`: the product over the modes of max|V_m|, over all heads, which epsilon is relative to.
@@ -34,10 +38,11 @@ struct Wishes {
 
 /// What will be done for one head: all that decides bits.
 struct Plan {
-  Method method = Method::exact;  // polynomial or exact
-  MonomialChoice monomials;       // of the key sums; rows take no higher degree
-  bool degree_is_fixed = false;   // every row takes exactly it
-  bool by_subsets = false;        // exact: sums over sets of columns stand for tuples (subset_attention.hpp)
+  Method method = Method::exact;          // polynomial or exact
+  MonomialChoice monomials;               // of the key sums; rows take no higher degree
+  bool degree_is_fixed = false;           // every row takes exactly it
+  ExactArithmetic exact_arithmetic = {};  // of rows that are summed exactly
+  bool by_subsets = false;  // exact: sums over sets of columns stand for tuples (subset_attention.hpp)
 
   Index degree() const { return monomials.degree; }
 };
@@ -52,6 +57,7 @@ struct Estimate {
   double score_bound = 0;    // S
   double flops = 0;          // all ranks together
   double exact_flops = 0;    // of these, by the exact method
+  double own_flops = 0;      // of these, what every rank does for itself
   double memory_bytes = 0;   // per rank, beside the rows in flight
 };
 

@@ -15,6 +15,18 @@ using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowM
 using Tile = Eigen::Ref<Matrix, 0, Eigen::OuterStride<>>;
 using ConstTile = Eigen::Ref<const Matrix, 0, Eigen::OuterStride<>>;
 
+/// Of arithmetic, or of numbers in a file.
+enum class Precision { single_precision, double_precision };
+inline const char* name(Precision precision) {
+  return precision == Precision::single_precision ? "single" : "double";
+}
+
+/// Of the exact method: of scores and their exponentials, and of values and sums of a few keys.
+struct ExactArithmetic {
+  Precision scores = Precision::double_precision, sums = Precision::double_precision;
+  bool operator==(const ExactArithmetic&) const = default;
+};
+
 /// Half the distance from 1 to the next double: every operation is exact up to a factor 1 + delta, |delta| <=
 /// u.
 inline constexpr double unit_roundoff = 0x1p-53;

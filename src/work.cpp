@@ -11,15 +11,20 @@ namespace {
 /// In flops of the products, by measurement of one thread (EPYC: 87 Gflop/s of them, with 256 bits as with
 /// 512).
 struct Counted {
-  double feature;                   // forming a monomial of a row
-  double sum;                       // a key sum of a mode, from fixed point and into the product of the modes
-  double head, sampled;             // a polynomial head; its sample, where there are 1,000 keys for it
-  double degree_squared, of_a_row;  // planning, and 1,000 rows' polynomials, each times g^2
-  double exact_flop, exponential;   // a flop of a tuple's products, and a tuple's exp and bookkeeping
+  double feature;           // forming a monomial of a row
+  double sum;               // a key sum of a mode, from fixed point and into the product of the modes
+  double head, sampled;     // a polynomial head; its sample, where there are 1,000 keys for it
+  double degree_squared;    // planning, times g^2
+  double of_a_row;          // 1,000 rows' polynomials, times the square of their degrees
+  double late_row;          // a row written after the others
+  double exact_flop;        // a flop of a tuple's products
+  double exponential;       // a tuple's exp and bookkeeping
+  double single_precision;  // in float, of both of these
+  double single_scores;     // with scores alone in float
 };
 
 Counted counted() {
-  return {3.6, 1170, 1.6e7, 1e8, 9.7e5, 4.3e6, 0.96, 37};
+  return {3.6, 1170, 1.6e7, 1e8, 1e6, 6.3e6, 2.5e6, 0.96, 37, 0.42, 0.5};
 }
 
 double key_rows(const ProblemShape& shape) {
@@ -54,19 +59,26 @@ double evaluate_work(double monomials, double columns) {
   return monomials * (2 * columns + counted().feature);
 }
 
-double exact_work(const ProblemShape& shape, double rows) {
+double exact_work(const ProblemShape& shape, double rows, ExactArithmetic arithmetic) {
   const double flops = 2 * static_cast<double>(shape.width) + 2 * all_columns(shape);
-  return rows * shape.tuples() * (counted().exact_flop * flops + counted().exponential);
+  return rows * shape.tuples() * (counted().exact_flop * flops + counted().exponential) *
+         (arithmetic.sums == Precision::single_precision     ? counted().single_precision
+          : arithmetic.scores == Precision::single_precision ? counted().single_scores
+                                                             : 1);
 }
 
-double own_work(const ProblemShape& shape, double rank, Index degree) {
+double own_work(const ProblemShape& shape, double rank, Index degree, double row_squares) {
   // The sample has about a thousand keys, and rows share some hundred polynomials: less of a smaller problem.
   const auto share = [](Index rows) { return std::min(1.0, static_cast<double>(rows) / 1000); };
   const Index keys = *std::max_element(shape.keys.begin(), shape.keys.end());
   const double sums = static_cast<double>(shape.modes()) * rank * all_columns(shape);
   return counted().head + counted().sampled * share(keys) + counted().sum * sums +
-         (counted().degree_squared + counted().of_a_row * share(shape.queries)) *
-             static_cast<double>(degree * degree);
+         counted().degree_squared * static_cast<double>(degree * degree) +
+         counted().of_a_row * share(shape.queries) * row_squares;
+}
+
+double late_work(double rows) {
+  return counted().late_row * rows;
 }
 
 }  // namespace kronattn

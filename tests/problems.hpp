@@ -167,7 +167,8 @@ inline RowOutputs solve_polynomial(const Problem& problem, Index degree, const S
 }
 
 inline RowOutputs solve_exactly(const Problem& problem,
-                                Precision output_precision = Precision::double_precision) {
+                                Precision output_precision = Precision::double_precision,
+                                ExactArithmetic arithmetic = {}) {
   const ProblemShape shape = problem.shape();
   const Coordinates coordinates(measure(problem).file, shape);
   ExactAttention attention(shape, coordinates, problem.queries, exact_query_tile_rows(shape.order()));
@@ -177,7 +178,7 @@ inline RowOutputs solve_exactly(const Problem& problem,
       const Range rows = tile_range(t, shape.keys[m], key_tile_rows);
       const KeyTile tile(problem.keys[m].middleRows(rows.begin, rows.size()),
                          problem.values[m].middleRows(rows.begin, rows.size()), coordinates.keys[m],
-                         coordinates.values[m]);
+                         coordinates.values[m], arithmetic);
       held[m] = &tile;
       if (m + 1 == held.size()) {
         attention.absorb(held);
@@ -188,7 +189,7 @@ inline RowOutputs solve_exactly(const Problem& problem,
     }
   };
   pass(0);
-  return attention.finish(ExactCertificate(shape, coordinates, output_precision));
+  return attention.finish(ExactCertificate(shape, coordinates, output_precision, arithmetic));
 }
 
 /// Entries of any law.

@@ -56,6 +56,11 @@ class Layouts(ProgramTest):
     def test_the_exact_method_over_heads(self):
         self.assert_same_bits(random_problem(2, 700, 1100, 4, heads=2), "--method", "exact", method="exact", chunks=(1, 100, 2))
 
+    def test_the_exact_method_in_single_precision(self):
+        first = self.assert_same_bits(random_problem(3, 70, (600, 300), 4), "--method", "exact", "--precision", "single",
+                                      "--epsilon", "1e-3", method="exact")
+        self.assertEqual(first.report["plan"]["precision"], "single")
+
     def test_rows_of_a_polynomial_problem_that_are_summed_exactly(self):
         problem = random_problem(3, 2100, (600, 700), 4, 3)
         problem.queries[::400] *= 100

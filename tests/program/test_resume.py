@@ -182,6 +182,7 @@ class Belief(ResumeTest):
         for options, pattern in ((("--epsilon", "1e-7"), "epsilon is 1e-06 there and 1e-07 here"),
                                  (("--method", "exact"), "method"), (("--degree", 3), "degree"),
                                  (("--scale", "0.3"), "scale"), (("--coordinates", "off"), "coordinates"),
+                                 (("--precision", "single"), "precision"),
                                  (("--output-precision", "single"), "output precision")):
             with self.subTest(options=options):
                 self.assert_failed(self.solve(*options, "--resume"), 1, pattern, "checkpoint")

@@ -148,12 +148,22 @@ class Answers(SolveTest):
                 self.assertEqual(result.report["problem"]["scale"], 1 / 3 if scale is None else scale)
 
     def test_the_working_precision_can_be_chosen(self):
-        problem = random_problem(2, 40, 30, 3)
-        for precision in ("auto", "double"):
-            with self.subTest(precision=precision):
-                result = self.solve(problem, "--precision", precision, "--epsilon", "1e-3")
-                self.assert_keeps_promise(problem, result, 1e-3)
-                self.assertEqual(result.report["plan"]["precision"], "double")
+        problem = random_problem(3, 40, (300, 70), 3)
+        for precision, method, epsilon, taken in (
+                ("auto", "auto", "1e-3", "single"), ("single", "auto", "1e-3", "single"),
+                ("double", "auto", "1e-3", "double"), ("auto", "auto", "1e-7", "double"),
+                ("auto", "exact", "1e-3", "double"), ("single", "exact", "1e-3", "single"),
+                ("auto", "auto", "2e-6", "single"), ("auto", "polynomial", "1e-3", "double"),
+                ("single", "polynomial", "1e-3", "double")):
+            with self.subTest(precision=precision, method=method, epsilon=epsilon):
+                for ranks in (1, 3):
+                    result = self.solve(problem, "--precision", precision, "--method", method, "--epsilon", epsilon,
+                                        ranks=ranks)
+                    self.assert_keeps_promise(problem, result, float(epsilon))
+                    self.assertEqual(result.report["plan"]["precision"], taken)
+                if method != "polynomial":  # all digits, or those of float32
+                    errors = result.error_bound.max() / problem.largest_value
+                    self.assertTrue(1e-7 < errors < 1e-4 if taken == "single" else errors < 1e-12, errors)
 
     def test_constant_values_give_that_constant(self):
         problem = random_problem(3, 20, (15, 10), 3, 2)
@@ -261,6 +271,10 @@ class BrokenPromises(SolveTest):
         path, output = self.write(problem), self.folder / "result.h5"
         self.assert_failed(run("solve", path, "-o", output, *options, ranks=None), 1, *patterns)
         self.assertFalse(output.exists())
+
+    def test_single_precision_that_cannot_keep_the_promise_is_refused_with_what_it_would_take(self):
+        self.assert_refused(random_problem(2, 40, 30, 3), ("--precision", "single", "--epsilon", "1e-8", "--method", "exact"),
+                            "1e-08 can't be promised.*single.*need a larger --epsilon or --precision double")
 
     def test_a_polynomial_that_cannot_keep_the_promise_says_what_it_would_need(self):
         problem = random_problem(2, 60, 50, 8, bound=30)  # scores in the hundreds

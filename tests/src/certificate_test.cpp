@@ -38,6 +38,10 @@ void check_rows(const Problem& problem, const RowOutputs& outputs, const std::st
 
 using testing::median;
 
+constexpr auto in_single = Precision::single_precision, in_double = Precision::double_precision;
+const std::vector<ExactArithmetic> arithmetics = {
+    {in_double, in_double}, {in_single, in_single}, {in_single, in_double}};
+
 TEST(Certificate, HoldsOnEveryRowOfEveryFamilyAndDegree) {
   Index problems = 0;
   for (const auto& [name, family] : families()) {
@@ -174,12 +178,83 @@ TEST(Certificate, OfTheExactMethodIsCoveredByItsWorstCase) {
       const Problem problem = family(5, keys, 3);
       const ProblemShape shape = problem.shape();
       const HeadMeasurement head = testing::measure(problem).file;
-      const RowBound exact = ExactCertificate(shape, Coordinates(head, shape), Precision::double_precision)
-                                 .worst_case(head.queries.box_bound);
-      const RowOutputs outputs = testing::solve_exactly(problem);
-      EXPECT_LE(outputs.error_bound.maxCoeff(), exact.output) << name;
-      EXPECT_LE(outputs.log_error.maxCoeff(), exact.log_normalizer) << name;
+      for (ExactArithmetic arithmetic : arithmetics) {
+        const RowBound exact =
+            ExactCertificate(shape, Coordinates(head, shape), Precision::double_precision, arithmetic)
+                .worst_case(head.queries.box_bound);
+        const RowOutputs outputs = testing::solve_exactly(problem, Precision::double_precision, arithmetic);
+        EXPECT_LE(outputs.error_bound.maxCoeff(), exact.output) << name;
+        EXPECT_LE(outputs.log_error.maxCoeff(), exact.log_normalizer) << name;
+      }
     }
+}
+
+TEST(Certificate, OfTheExactMethodHoldsInEveryArithmetic) {
+  for (const ExactArithmetic arithmetic : arithmetics) {
+    const std::string words =
+        std::string(kronattn::name(arithmetic.scores)) + " and " + kronattn::name(arithmetic.sums);
+    for (const auto& [name, family] : families()) {
+      std::vector<double> ratios;
+      double largest = 0;
+      for (std::uint64_t seed = 1; seed <= 6; ++seed)
+        for (const std::vector<Index>& keys : key_shapes) {
+          const Problem problem = family(seed, keys, 2 + static_cast<Index>(seed) % 4);
+          const RowOutputs outputs = testing::solve_exactly(problem, Precision::double_precision, arithmetic);
+          check_rows(problem, outputs, name + " in " + words, ratios);
+          largest = std::max(largest, outputs.error_bound.maxCoeff() / problem.promise());
+        }
+      std::printf("%-17s %-28s bound / true error: median %9.3g, smallest %7.3f; largest bound %.3g\n",
+                  words.c_str(), name.c_str(), median(ratios),
+                  *std::min_element(ratios.begin(), ratios.end()), largest);
+      if (name == "uniform") {
+        EXPECT_LE(largest,
+                  arithmetic.scores == in_double ? 1e-11 : 1e-4);  // no float's rounding adds up over keys
+      }
+    }
+  }
+}
+
+TEST(Certificate, OfTheExactMethodHoldsForScoresAndEntriesOfAnySize) {
+  std::vector<double> ratios;
+  for (const ExactArithmetic arithmetic : arithmetics)
+    for (int exponent : {-300, -140, -126, -60, 0, 60, 130, 300})
+      for (double scale : {1e-30, 1e-3, 1.0, 30.0, 1e3, 1e5}) {
+        Problem problem = testing::random_problem({70, 9}, 8, 4, 3, Uniform(9, -1, 1));
+        problem.scale = scale;
+        problem.queries *= std::ldexp(1.0, exponent);
+        problem.keys[0] *= std::ldexp(1.0, -exponent);
+        problem.keys[0].col(1) *= 1e-42;  // below what float has, beside the others
+        problem.queries.col(2) *= 1e-42;
+        problem.values[1] *= std::ldexp(1.0, exponent);
+        problem.values[1].col(2) *= 1e-44;
+        check_rows(problem, testing::solve_exactly(problem, Precision::double_precision, arithmetic), "size",
+                   ratios);
+      }
+}
+
+/// Values aligned with the error of the weights of a row: where roundings all add up.
+TEST(Certificate, OfTheExactMethodInSingleIsNotPadded) {
+  for (const ExactArithmetic arithmetic : {ExactArithmetic{in_single, in_double}, {in_single, in_single}}) {
+    std::vector<double> ratios;
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+      Problem problem = testing::random_problem({30}, 1, 4, 1, Uniform(seed, 0.2, 1));
+      problem.scale = 4;
+      // The error of each weight by itself: of the values' unit vectors.
+      Vector signs(30);
+      for (Index j = 0; j < 30; ++j) {
+        Problem alone = problem;
+        alone.values[0].setZero();
+        alone.values[0](j, 0) = 1;
+        const RowOutputs outputs = testing::solve_exactly(alone, Precision::double_precision, arithmetic);
+        const testing::Truth truth = testing::truth(alone, 0);
+        signs(j) = outputs.output(0, 0) < static_cast<double>(truth.output[0]) ? -1 : 1;
+      }
+      problem.values[0].col(0) = signs;
+      check_rows(problem, testing::solve_exactly(problem, Precision::double_precision, arithmetic), "aligned",
+                 ratios);
+    }
+    EXPECT_LE(median(ratios), arithmetic.sums == in_double ? 80 : 200);
+  }
 }
 
 /// Both methods, every row, at a few degrees.
@@ -187,7 +262,9 @@ void check_both(const Problem& problem, const std::string& name) {
   std::vector<double> ratios;
   for (Index degree : {0, 2, 8, 12})
     check_rows(problem, testing::solve_polynomial(problem, degree), name, ratios);
-  check_rows(problem, testing::solve_exactly(problem), name, ratios);
+  for (ExactArithmetic arithmetic : arithmetics)
+    check_rows(problem, testing::solve_exactly(problem, Precision::double_precision, arithmetic), name,
+               ratios);
 }
 
 Matrix matrix(Index rows, Index columns, std::initializer_list<double> entries) {

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <type_traits>
+
 #include "exponential.hpp"
 #include "instruction_sets.hpp"
 #include "problems.hpp"
@@ -14,35 +17,55 @@ struct Sums {
   Matrix sums;
 };
 
-using Kernel = decltype(sum_tile);
+template <class T, class U>
+using Kernel = void(const double*, Index, Index, const T*, const U*, Index, Index, Index, double*, double*);
 
-Sums run(Kernel& kernel, const ConstTile& queries, const Matrix& keys, const Matrix& values) {
+template <class T, class U>
+Sums run(Kernel<T, U>& kernel, const ConstTile& queries, const Matrix& keys, const Matrix& values) {
   Sums result{Vector(queries.rows()), Matrix(queries.rows(), values.cols())};
-  kernel(queries.data(), queries.outerStride(), queries.rows(), keys.data(), values.data(), keys.rows(),
-         keys.cols(), values.cols(), result.maximum.data(), result.sums.data());
+  const Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor> k = keys.cast<T>();
+  const Eigen::Matrix<U, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor> v = values.cast<U>();
+  kernel(queries.data(), queries.outerStride(), queries.rows(), k.data(), v.data(), keys.rows(), keys.cols(),
+         values.cols(), result.maximum.data(), result.sums.data());
   return result;
 }
 
+template <class T>
+constexpr double roundoff = std::is_same_v<T, float> ? 0x1p-24 : unit_roundoff;
+
 /// What both kernels may differ from the definition by, in units of sum_j e_j |V_jc|.
+template <class T, class U>
 double allowed(double largest_score_terms, Index b, Index d) {
-  const double score = 2 * gamma(static_cast<double>(d)) * largest_score_terms;
-  return score + gamma(exponential_roundings + static_cast<double>(b) + 2) + 2 * unit_roundoff * score;
+  const double u = roundoff<T>;
+  const double score = 2.01 * u * static_cast<double>(d) * largest_score_terms;
+  const Index summed = std::is_same_v<U, float> ? std::min(b, single_block) : b;
+  return score + 1.01 * u * (exponential_roundings + 2) + 1.01 * roundoff<U> * static_cast<double>(summed) +
+         2 * u * score;
 }
 
-void expect_alike(const ConstTile& queries, const Matrix& keys, const Matrix& values) {
-  const Sums fast = run(sum_tile, queries, keys, values),
-             plain = run(sum_tile_plainly, queries, keys, values),
-             sizes = run(sum_tile_plainly, queries, keys, values.cwiseAbs());
+template <class T, class U>
+void expect_alike_in(const ConstTile& queries, const Matrix& keys, const Matrix& values) {
+  const double u = roundoff<T>;
+  const Sums fast = run<T, U>(sum_tile, queries, keys, values),
+             plain = run<T, U>(sum_tile_plainly, queries, keys, values),
+             sizes = run<T, U>(sum_tile_plainly, queries, keys, values.cwiseAbs());
   for (Index i = 0; i < queries.rows(); ++i) {
     const double terms = (keys.cwiseAbs() * queries.row(i).cwiseAbs().transpose()).maxCoeff();
     EXPECT_LE(std::abs(fast.maximum(i) - plain.maximum(i)),
-              2 * gamma(static_cast<double>(keys.cols())) * terms);
+              2.01 * u * static_cast<double>(keys.cols()) * terms);
     const double bound =
-        2 * allowed(terms, keys.rows(), keys.cols()) + 4 * unit_roundoff * terms;  // differences to maxima
+        2 * allowed<T, U>(terms, keys.rows(), keys.cols()) + 4 * u * terms;  // differences to maxima
+    const double lost = std::is_same_v<T, float> ? 1e-36 : 1e-300;
     for (Index c = 0; c < values.cols(); ++c)
-      EXPECT_LE(std::abs(fast.sums(i, c) - plain.sums(i, c)), bound * sizes.sums(i, c) + 1e-300)
+      EXPECT_LE(std::abs(fast.sums(i, c) - plain.sums(i, c)), std::expm1(bound) * sizes.sums(i, c) + lost)
           << "row " << i << ", column " << c << " of " << keys.rows() << " keys, d " << keys.cols();
   }
+}
+
+void expect_alike(const ConstTile& queries, const Matrix& keys, const Matrix& values) {
+  expect_alike_in<double, double>(queries, keys, values);
+  expect_alike_in<float, float>(queries, keys, values);
+  expect_alike_in<float, double>(queries, keys, values);
 }
 
 TEST(ExactKernel, IsTheReferenceAtAllWidthsAndTails) {
@@ -77,12 +100,17 @@ TEST(ExactKernel, GivesARowTheSameBitsWhoeverItsNeighboursAre) {
       return testing::random_matrix(rows, columns, [&] { return uniform(); });
     };
     const Matrix queries = random(37, 6), keys = random(130, 6), values = random(130, 5);
-    const Sums all = run(sum_tile, queries, keys, values);
-    for (Index i = 0; i < queries.rows(); ++i) {
-      const Sums one = run(sum_tile, queries.row(i), keys, values);
-      EXPECT_EQ(one.maximum(0), all.maximum(i));
-      EXPECT_EQ(one.sums, all.sums.row(i));
-    }
+    const auto check = [&]<class T, class U>(T, U) {
+      const Sums all = run<T, U>(sum_tile, queries, keys, values);
+      for (Index i = 0; i < queries.rows(); ++i) {
+        const Sums one = run<T, U>(sum_tile, queries.row(i), keys, values);
+        EXPECT_EQ(one.maximum(0), all.maximum(i));
+        EXPECT_EQ(one.sums, all.sums.row(i));
+      }
+    };
+    check(double{}, double{});
+    check(float{}, float{});
+    check(float{}, double{});
   });
 }
 
@@ -97,25 +125,35 @@ TEST(ExactKernel, TakesRowsOutOfAWiderMatrix) {
   });
 }
 
+template <class T>
+void check_exponential(double lowest, int seams) {
+  std::vector<T> arguments = {T(0), static_cast<T>(lowest)};
+  testing::Uniform wide(1, lowest, 0), narrow(2, -2, 0), tiny(3, -1e-8, 0);
+  for (int t = 0; t < 200000; ++t)
+    for (double x : {wide(), narrow(), tiny()}) arguments.push_back(static_cast<T>(x));
+  for (int m = 0; m < seams; ++m)  // where the remainder is largest
+    for (double offset : {-1e-9, 0.0, 1e-9})
+      arguments.push_back(static_cast<T>(-(m + 0.5) * std::log(2.0) + offset));
+  std::vector<T> results = arguments;
+  exponentials(results.data(), static_cast<Index>(results.size()));
+  double worst = 0;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const long double exact = std::exp(static_cast<long double>(arguments[i]));
+    for (T result : {results[i], exponential(arguments[i])})
+      worst = std::max(worst, static_cast<double>(std::abs(result - exact) / exact / roundoff<T>));
+  }
+  EXPECT_LE(worst, exponential_roundings);
+  EXPECT_EQ(results[0], 1.0);
+  std::vector<T> far = {-std::numeric_limits<T>::max(), -std::numeric_limits<T>::infinity(),
+                        static_cast<T>(lowest - 1)};
+  exponentials(far.data(), 3);
+  for (T result : far) EXPECT_TRUE(result > 0 && result < 1.01 * std::exp(lowest));
+}
+
 TEST(ExactKernel, ItsExponentialIsWithinTheDocumentedError) {
   testing::with_each_instruction_set([] {
-    std::vector<double> arguments = {0.0, -708.0};
-    testing::Uniform wide(1, -708, 0), narrow(2, -2, 0), tiny(3, -1e-8, 0);
-    for (int t = 0; t < 200000; ++t) arguments.insert(arguments.end(), {wide(), narrow(), tiny()});
-    for (int m = 0; m < 1021; ++m)  // the seams, where the remainder is largest
-      for (double offset : {-1e-9, 0.0, 1e-9}) arguments.push_back(-(m + 0.5) * std::log(2.0) + offset);
-    std::vector<double> results = arguments;
-    exponentials(results.data(), static_cast<Index>(results.size()));
-    double worst = 0;
-    for (std::size_t i = 0; i < results.size(); ++i) {
-      const long double exact = std::exp(static_cast<long double>(arguments[i]));
-      worst = std::max(worst, static_cast<double>(std::abs(results[i] - exact) / exact / unit_roundoff));
-    }
-    EXPECT_LE(worst, exponential_roundings);
-    EXPECT_EQ(results[0], 1.0);
-    std::vector<double> far = {-1e300, -HUGE_VAL, -709};
-    exponentials(far.data(), 3);
-    for (double result : far) EXPECT_TRUE(result > 0 && result < 1e-300);
+    check_exponential<double>(-708, 1021);
+    check_exponential<float>(-87, 125);
   });
 }
 

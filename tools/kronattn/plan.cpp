@@ -31,7 +31,7 @@ double paying_rows(ProblemShape shape, double rank, Index degree) {
     shape.keys.assign(shape.keys.size(), shape.queries);
     return aggregate_work(shape, rank) +
                evaluate_work(rows * rank, static_cast<double>(shape.value_width + 1)) +
-               own_work(shape, rank, degree) <=
+               own_work(shape, rank, degree, static_cast<double>(degree * degree)) <=
            exact_work(shape, rows);
   };
   double low = 0, high = 1;  // does not pay, pays

@@ -192,8 +192,11 @@ void add_wish_options(CommandLine& line) {
       ("scale", po::value<double>()->value_name("X"),
        "what scores are multiplied with, any finite number (default: the file's attribute scale, else "
        "1/width)")  //
-      ("precision", po::value<std::string>()->default_value("auto")->value_name("auto|double"),
-       "of the arithmetic")  //
+      ("precision", po::value<std::string>()->default_value("auto")->value_name("auto|double|single"),
+       "of the arithmetic of rows that are summed exactly; single: scores and exponentials in float32, sums "
+       "over "
+       "a few keys too where that keeps the promise; auto: single where --method auto sums exactly and that "
+       "keeps the promise, else double; the polynomial method always has double")  //
       ("coordinates", po::value<std::string>()->default_value("auto")->value_name("auto|off"),
        "auto: the polynomial method may change coordinates where that is free (order 2: keys centred, "
        "coordinates "
@@ -205,7 +208,8 @@ void add_wish_options(CommandLine& line) {
 Wishes read_wishes(const CommandLine& line) {
   Wishes wishes;
   wishes.method = static_cast<Method>(line.choice("method"));
-  line.choice("precision");
+  if (const auto precision = line.choice("precision"); precision > 0)
+    wishes.arithmetic = precision == 1 ? Precision::double_precision : Precision::single_precision;
   wishes.change_coordinates = line.choice("coordinates") == 0;
   if (line.given("degree")) {
     wishes.degree = line.integer("degree", 0);
