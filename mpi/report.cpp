@@ -110,7 +110,8 @@ Json solve_report(const Communicator& comm, const Problem& problem, const Proble
                       peak_rss_bytes(),
                       static_cast<double>(problem.bytes_read()),
                       static_cast<double>(comm.bytes_reduced()),
-                      facts.checkpoint_seconds};
+                      facts.checkpoint_seconds,
+                      static_cast<double>(facts.bytes_written)};
   comm.max(slowest, std::size(slowest));
   const std::int64_t bytes_read = comm.sum(problem.bytes_read()),
                      bytes_written = comm.sum(facts.bytes_written);
@@ -155,6 +156,7 @@ Json solve_report(const Communicator& comm, const Problem& problem, const Proble
                    {"bytes_read", bytes_read},
                    {"bytes_read_largest_rank", static_cast<std::int64_t>(slowest[8])},
                    {"bytes_written", bytes_written},
+                   {"bytes_written_largest_rank", static_cast<std::int64_t>(slowest[11])},
                    {"bytes_reduced", static_cast<std::int64_t>(slowest[9])},
                    {"resumed", facts.resumed},
                    {"checkpoints", facts.checkpoints},

@@ -358,6 +358,7 @@ REPORT = {
             "seconds": dict.fromkeys(("read", "measure", "aggregate", "reduce", "evaluate", "write", "total"), NUMBER),
             "gflops_per_second": dict.fromkeys(("aggregate", "evaluate"), NUMBER + OR_NULL), "peak_rss_bytes": INTEGER,
             "bytes_read": INTEGER, "bytes_read_largest_rank": INTEGER, "bytes_written": INTEGER,
+            "bytes_written_largest_rank": INTEGER,
             "bytes_reduced": INTEGER, "resumed": BOOLEAN},
 }
 
@@ -443,6 +444,7 @@ class Report(SolveTest):
         self.assertGreaterEqual(report["bytes_read"], 8 * (300 * 4 + 2 * 200 * 4))
         self.assertTrue(report["bytes_read"] / 3 <= report["bytes_read_largest_rank"] <= report["bytes_read"])
         self.assertGreaterEqual(report["bytes_written"], 8 * 300 * (4 + 2))
+        self.assertTrue(report["bytes_written"] / 3 <= report["bytes_written_largest_rank"] <= report["bytes_written"])
 
 
 class Outputs(SolveTest):
