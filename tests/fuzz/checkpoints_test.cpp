@@ -127,13 +127,15 @@ class Checkpoints : public ::testing::Test {
     std::vector<std::int64_t> words(reader.words());
     reader.read(words);
     const SolveState state = solve_state(reader.header().at("state"), problem_->shape());
-    const Index queries = problem_->shape().queries;
-    for (Index head = 0; head < problem_->shape().heads; ++head) {
-      const RowSet done = state.written(head, queries);
-      for (Range rows : done.ranges())
-        if (rows.begin < 0 || rows.begin >= rows.end || rows.end > queries)
-          throw std::logic_error("rows that are not of this problem were believed");
-    }
+    const ProblemShape& shape = problem_->shape();
+    const auto within = [](const RowSet& set, Index rows) {
+      return set.ranges().empty() || (set.ranges().front().begin >= 0 && set.ranges().back().end <= rows);
+    };
+    bool fits = within(state.round.done, state.round.rows ? state.round.rows->count() : shape.queries);
+    for (std::size_t m = 0; m < shape.keys.size(); ++m) fits &= within(state.round.keys.at(m), shape.keys[m]);
+    for (Index head = 0; head < shape.heads; ++head)
+      fits &= within(state.written(head, shape.queries), shape.queries);
+    if (!fits) throw std::logic_error("rows that are not of this problem were believed");
     return recorded_measurement(comm_, *problem_, {}, reader.header().at("measurement")).has_value();
   }
 
