@@ -101,7 +101,7 @@ class Mutations {
 
  private:
   std::int64_t number() {
-    constexpr std::int64_t numbers[] = {0, 1, 2, 383, 384, 385, 511, 512, 513, 1 << 20};
+    constexpr std::int64_t numbers[] = {0, 1, 2, 3, 4, 384, 512, 300, 301, 600, 601, 700, 701, 1 << 20};
     const std::int64_t one = below(3) == 0 ? std::numeric_limits<std::int64_t>::max() >> below(63)
                                            : numbers[below(std::size(numbers))];
     return below(2) == 0 ? one : -one;
