@@ -55,9 +55,16 @@ class Mutations {
   /// One value of the header, anywhere, becomes another one.
   void change(json& header) {
     json* at = &header;
-    while (at->is_structured() && !at->empty() && below(8) > 0)
-      at = &*std::next(at->begin(), static_cast<std::ptrdiff_t>(below(at->size())));
-    switch (below(9)) {
+    if (below(4) > 0 && header.is_object() && header.contains("state")) {  // some number of the state
+      const json leaves = header["state"].is_structured() ? header["state"].flatten() : json::object();
+      if (leaves.empty()) return;
+      at = &header["state"][json::json_pointer(
+          std::next(leaves.begin(), static_cast<std::ptrdiff_t>(below(leaves.size()))).key())];
+    } else {  // or anything
+      while (at->is_structured() && !at->empty() && below(8) > 0)
+        at = &*std::next(at->begin(), static_cast<std::ptrdiff_t>(below(at->size())));
+    }
+    switch (below(12)) {
       case 0:
         *at = json();
         break;
