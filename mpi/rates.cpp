@@ -105,7 +105,8 @@ Rates measured_rates() {
   const auto work = [](Index degree) {
     const ProblemShape shape{1, rows, {rows}, 8, 8, 0.125};
     const double rank = total_degree_rank(shape, degree);
-    return aggregate_work(shape, rank) + evaluate_work(rows * rank, 9);
+    return aggregate_work(shape, rank) + evaluate_work(rows * rank, 9) +
+           own_work(shape, rank, degree, static_cast<double>(degree * degree));
   };
   // Two ranks, two unknowns: seconds = work / rate + rows * row_seconds.
   const double low = polynomial_seconds(rows, 2), high = polynomial_seconds(rows, 5);
