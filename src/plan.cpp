@@ -184,7 +184,8 @@ class Planning {
     std::optional<PlannedHead> best;
     for (Index degree = 0; degree <= needs.highest(); ++degree) {
       if (needs.above(degree) > 0 && !exact_keeps()) continue;
-      if (2 * needs.above(degree) > static_cast<double>(shape_.queries)) continue;  // that is the exact method
+      if (2 * needs.above(degree) > static_cast<double>(shape_.queries))
+        continue;  // that is the exact method
       const double rank = total_degree_rank(shape_, degree);
       if (rank > largest_rank || polynomial_memory(shape_, rank) > largest_automatic_memory) break;
       PlannedHead head = of_total_degree(degree, needs);

@@ -2,6 +2,7 @@
 
     KRONATTN_BUILD=build/release /usr/bin/python3 -m unittest test_install -v       (in tests/install)
 """
+import ast
 import os
 import pathlib
 import platform
@@ -105,8 +106,75 @@ class Install(unittest.TestCase):
             for name in re.findall(r'^#include "(.*)"', header.read_text(), re.MULTILINE):
                 self.assertIn(name, headers)
 
+    def test_job_scripts_study_pages_and_module_are_there(self):
+        share = self.prefix / "share/kronattn"
+        scripts = {path.name for path in (TREE / "jobs").iterdir()}
+        self.assertEqual({path.name for path in (share / "jobs").iterdir()}, scripts)
+        for path in [*(share / "jobs").glob("*.sbatch"), self.prefix / "bin/kronattn-scaling-study"]:
+            self.assertTrue(os.access(path, os.X_OK), path)
+        self.assertIn("usage", run(self.prefix / "bin/kronattn-scaling-study", "--help"))
+        for page in ("README.md", "user-guide.md"):
+            self.assertTrue((self.prefix / "share/doc/kronattn" / page).read_text().startswith("# "))
+        version = run(self.prefix / "bin/kronattn", "--version").split()[1]
+        module = (share / f"modulefiles/kronattn/{version}.lua").read_text()
+        self.assertNotRegex(module, "@[A-Z_]+@")
+        self.assertIn('pathJoin(prefix, "bin", "kronattn")', module)
+
+    def test_job_scripts_find_the_installed_program(self):
+        script = 'jobs=$1; . "$jobs/environment"; "$KRONATTN" --version'
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("KRONATTN")}
+        outcome = subprocess.run(["bash", "-c", script, "bash", str(self.prefix / "share/kronattn/jobs")], text=True,
+                                 env={**environment, "PATH": "/usr/bin:/bin"}, capture_output=True, timeout=60)
+        self.assertRegex(outcome.stdout, r"^kronattn \d", outcome.stderr)
+
     def test_the_program_runs_from_its_new_place(self):
         self.assertRegex(run(self.prefix / "bin/kronattn", "--version"), r"^kronattn \d+\.\d+\.\d+ ")
+
+
+class Recipes(unittest.TestCase):
+    """What can be said of recipes where nothing builds them: that they are whole, and ask for what the build asks for."""
+
+    PACKAGING = TREE / "tools/packaging"
+    # find_package and the like in CMakeLists.txt: the same in Spack; None: comes with the compiler.
+    NEEDS = {"MPI": "mpi", "HDF5": "hdf5", "Eigen3": "eigen", "Boost": "boost", "nlohmann_json": "nlohmann-json",
+             "OpenMP": None, "Threads": None, "hwy": "highway", "xxhash": "xxhash"}
+
+    def test_the_spack_recipe_needs_what_the_build_finds(self):
+        tree = ast.parse((self.PACKAGING / "spack/package.py").read_text())
+        (recipe,) = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+        calls = [node.value for node in recipe.body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
+        depends = {re.match(r"[a-z0-9-]+", call.args[0].value).group() for call in calls if call.func.id == "depends_on"}
+        build = (TREE / "CMakeLists.txt").read_text()
+        found = set(re.findall(r"^find_package\((\w+)", build, re.MULTILINE)) | {name for name in ("hwy", "xxhash") if name in build}
+        self.assertEqual(found, set(self.NEEDS))
+        self.assertLessEqual({name for name in self.NEEDS.values() if name}, depends)
+        options = set(re.findall(r'define_from_variant\("(\w+)"', ast.unparse(recipe).replace("'", '"')))
+        for option in options:
+            self.assertIn(option, build)
+
+    def test_images_run_commands_that_are_there(self):
+        docker, apptainer = ((self.PACKAGING / name).read_text() for name in ("Dockerfile", "kronattn.def"))
+        steps = re.findall(r"^RUN ((?:.*\\\n)*.*)$", docker, re.MULTILINE)
+        steps.append(re.search(r"^%post\n((?:    .*\n)+)", apptainer, re.MULTILINE).group(1))
+        self.assertEqual(len(steps), 3)
+        for step in steps:
+            run("bash", "-n", "-c", step)
+            for script in re.findall(r"\btools/[\w-]+", step):
+                self.assertTrue(os.access(TREE / script, os.X_OK), script)
+        for source in re.findall(r"/src/(\S+)", docker):
+            self.assertTrue((TREE / source).exists(), source)
+
+    @unittest.skipUnless(shutil.which("dpkg") and "bookworm" in pathlib.Path("/etc/os-release").read_text(), "Debian 12")
+    def test_an_image_has_the_libraries_that_the_program_needs(self):
+        lines = (self.PACKAGING / "runtime-packages").read_text().splitlines()
+        listed = {line for line in lines if not line.startswith("#")}
+        program = pathlib.Path(os.environ["KRONATTN_BUILD"]) / "kronattn"
+        needed = set(re.findall(r"NEEDED.*\[(.*)\]", run("readelf", "-d", program)))
+        for library, path in re.findall(r"(\S+) => (\S+)", run("ldd", program)):
+            if library in needed - {"libc.so.6", "libm.so.6"}:
+                owners = run("dpkg", "-S", "*/" + os.path.basename(os.path.realpath(path)))
+                packages = {line.split(":")[0] for line in owners.splitlines()}
+                self.assertTrue(packages & (listed | {"libgcc-s1", "libopenmpi3"}), library)  # of libstdc++6, openmpi-bin
 
 
 if __name__ == "__main__":
