@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <stdexcept>
 
 #include "tiles.hpp"
 
@@ -30,6 +31,7 @@ struct QueryEvaluation::Worker {
         moments(query_tile_rows * (of.monomials_.degree() + 1) * of.combined_.columns),
         kept(query_tile_rows * (of.monomials_.degree() + 1)),
         dropped((of.monomials_.degree() + 1) * lanes) {
+    if (lanes > most_lanes) throw std::logic_error("the kernel's groups of queries are too large");
     batch.lanes = lanes;
     if (!of.dropped_.none()) batch.dropped = dropped.data();
   }

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "instruction_set.hpp"
-
 namespace kronattn {
 
 namespace {
@@ -23,9 +21,17 @@ struct Counted {
   double single_scores;     // with scores alone in float
 };
 
-Counted counted() {
-  return {3.6, 1170, 1.6e7, 1e8, 1e6, 6.3e6, 2.5e6, 0.96, 37, 0.42, 0.5};
-}
+constexpr Counted counted = {.feature = 3.6,
+                             .sum = 1170,
+                             .head = 1.6e7,
+                             .sampled = 1e8,
+                             .degree_squared = 1e6,
+                             .of_a_row = 6.3e6,
+                             .late_row = 2.5e6,
+                             .exact_flop = 0.96,
+                             .exponential = 37,
+                             .single_precision = 0.42,
+                             .single_scores = 0.5};
 
 double key_rows(const ProblemShape& shape) {
   double rows = 0;
@@ -52,18 +58,18 @@ double key_sum_bytes(const ProblemShape& shape, double rank) {
 }
 
 double aggregate_work(const ProblemShape& shape, double rank) {
-  return aggregate_flops(shape, rank) + counted().feature * key_rows(shape) * rank;
+  return aggregate_flops(shape, rank) + counted.feature * key_rows(shape) * rank;
 }
 
 double evaluate_work(double monomials, double columns) {
-  return monomials * (2 * columns + counted().feature);
+  return monomials * (2 * columns + counted.feature);
 }
 
 double exact_work(const ProblemShape& shape, double rows, ExactArithmetic arithmetic) {
   const double flops = 2 * static_cast<double>(shape.width) + 2 * all_columns(shape);
-  return rows * shape.tuples() * (counted().exact_flop * flops + counted().exponential) *
-         (arithmetic.sums == Precision::single_precision     ? counted().single_precision
-          : arithmetic.scores == Precision::single_precision ? counted().single_scores
+  return rows * shape.tuples() * (counted.exact_flop * flops + counted.exponential) *
+         (arithmetic.sums == Precision::single_precision     ? counted.single_precision
+          : arithmetic.scores == Precision::single_precision ? counted.single_scores
                                                              : 1);
 }
 
@@ -72,13 +78,13 @@ double own_work(const ProblemShape& shape, double rank, Index degree, double row
   const auto share = [](Index rows) { return std::min(1.0, static_cast<double>(rows) / 1000); };
   const Index keys = *std::max_element(shape.keys.begin(), shape.keys.end());
   const double sums = static_cast<double>(shape.modes()) * rank * all_columns(shape);
-  return counted().head + counted().sampled * share(keys) + counted().sum * sums +
-         counted().degree_squared * static_cast<double>(degree * degree) +
-         counted().of_a_row * share(shape.queries) * row_squares;
+  return counted.head + counted.sampled * share(keys) + counted.sum * sums +
+         counted.degree_squared * static_cast<double>(degree * degree) +
+         counted.of_a_row * share(shape.queries) * row_squares;
 }
 
 double late_work(double rows) {
-  return counted().late_row * rows;
+  return counted.late_row * rows;
 }
 
 }  // namespace kronattn
