@@ -2,10 +2,15 @@
 //
 //   aggregate, evaluate   useful flops, 2 rows r (d_v + 1), as a share of the multiply-and-add peak, which is
 //                         measured before and after each, in the same run and with the same vectors
+//   gemm_...              the same as a plain program has it: features of b rows written out, each its parent
+//   times a
+//                         coordinate, then one matrix product by Eigen, or by OpenBLAS where libopenblas.so.0
+//                         is there
 //   peak, copy            that peak, and the bandwidth of a copy that no cache holds
 //
 // kernels [--benchmark_filter=...] [--benchmark_format=json]: Google Benchmark's options.
 #include <benchmark/benchmark.h>
+#include <dlfcn.h>
 #include <time.h>
 
 #include <cstring>
@@ -160,6 +165,71 @@ void evaluate(benchmark::State& state) {
   });
 }
 
+enum class Library { eigen, openblas };
+
+template <class T>
+using RowMajor = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+/// OpenBLAS on one thread, if it is installed: cblas_dgemm or cblas_sgemm.
+template <class T>
+class OpenBlas {
+ public:
+  OpenBlas() {
+    void* library = dlopen("libopenblas.so.0", RTLD_NOW);
+    if (library == nullptr) return;
+    if (void* threads = dlsym(library, "openblas_set_num_threads"))
+      reinterpret_cast<void (*)(int)>(threads)(1);
+    gemm_ =
+        reinterpret_cast<Gemm>(dlsym(library, sizeof(T) == sizeof(double) ? "cblas_dgemm" : "cblas_sgemm"));
+  }
+  explicit operator bool() const { return gemm_ != nullptr; }
+
+  /// c (m, n) += a (m, k) b (k, n), or a' b with a (k, m).
+  void operator()(bool transposed, const RowMajor<T>& a, const RowMajor<T>& b, RowMajor<T>& c) const {
+    constexpr int row_major = 101, as_it_is = 111, transpose = 112;
+    const auto size = [](Index rows) { return static_cast<int>(rows); };
+    gemm_(row_major, transposed ? transpose : as_it_is, as_it_is, size(c.rows()), size(c.cols()),
+          size(b.rows()), 1, a.data(), size(a.cols()), b.data(), size(b.cols()), 1, c.data(), size(c.cols()));
+  }
+
+ private:
+  using Gemm = void (*)(int, int, int, int, int, int, T, const T*, int, const T*, int, T, T*, int);
+  Gemm gemm_ = nullptr;
+};
+
+/// The features of b rows, (r, b), and what they are multiplied with: of keys weighted values (b, columns),
+/// summed to (r, columns); of queries the sums, to (b, columns).
+template <class T, Library library, bool queries>
+void gemm(benchmark::State& state) {
+  const Monomials monomials = Monomials::of_total_degree(state.range(0), state.range(1));
+  const Index r = monomials.count(), columns = state.range(2) + 1, b = state.range(3);
+  const RowMajor<T> points = RowMajor<T>::Random(monomials.variables(), b);
+  const RowMajor<T> factor = RowMajor<T>::Random(queries ? r : b, columns);
+  RowMajor<T> features(r, b), sums = RowMajor<T>::Zero(queries ? b : r, columns);
+  const OpenBlas<T> openblas;
+  if (library == Library::openblas && !openblas)
+    return state.SkipWithError("libopenblas.so.0 is not installed");
+  measure<T>(state, 2 * static_cast<double>(b * r * columns), [&] {
+    features.row(0).setOnes();
+    for (Index a = 1; a < r; ++a)
+      features.row(a) = features.row(monomials.parent(a)).cwiseProduct(points.row(monomials.axis(a)));
+    if (library == Library::openblas)
+      openblas(queries, features, factor, sums);
+    else if (queries)
+      sums.noalias() += features.transpose() * factor;
+    else
+      sums.noalias() += features * factor;
+    benchmark::DoNotOptimize(sums.data());
+  });
+}
+
+void gemm_sizes(benchmark::internal::Benchmark* one) {
+  one->ArgNames({"d", "g", "d_v", "b"});
+  for (const auto& size :
+       std::vector<std::vector<std::int64_t>>{{4, 8, 4}, {8, 4, 8}, {8, 6, 8}, {16, 4, 16}, {64, 3, 64}})
+    for (std::int64_t rows : {256, 1024}) one->Args({size[0], size[1], size[2], rows});
+}
+
 void sizes(benchmark::internal::Benchmark* one) {
   one->ArgNames({"d", "g", "d_v"});
   for (const auto& size : std::vector<std::vector<std::int64_t>>{
@@ -190,6 +260,14 @@ BENCHMARK(aggregate<double>)->Apply(sizes);
 BENCHMARK(evaluate<double>)->Apply(sizes);
 BENCHMARK(aggregate<float>)->Apply(sizes);
 BENCHMARK(evaluate<float>)->Apply(sizes);
+BENCHMARK(gemm<double, Library::eigen, false>)->Name("gemm_aggregate<double, Eigen>")->Apply(gemm_sizes);
+BENCHMARK(gemm<double, Library::eigen, true>)->Name("gemm_evaluate<double, Eigen>")->Apply(gemm_sizes);
+BENCHMARK(gemm<double, Library::openblas, false>)
+    ->Name("gemm_aggregate<double, OpenBLAS>")
+    ->Apply(gemm_sizes);
+BENCHMARK(gemm<double, Library::openblas, true>)->Name("gemm_evaluate<double, OpenBLAS>")->Apply(gemm_sizes);
+BENCHMARK(gemm<float, Library::openblas, false>)->Name("gemm_aggregate<float, OpenBLAS>")->Apply(gemm_sizes);
+BENCHMARK(gemm<float, Library::openblas, true>)->Name("gemm_evaluate<float, OpenBLAS>")->Apply(gemm_sizes);
 
 }  // namespace
 }  // namespace kronattn
