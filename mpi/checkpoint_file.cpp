@@ -40,8 +40,11 @@ bool get(int descriptor, void* data, std::size_t bytes) {
 
 }  // namespace
 
-CheckpointWriter::CheckpointWriter(std::string path, const nlohmann::json& header, std::uint64_t words)
-    : path_(std::move(path)), temporary_(path_ + ".new"), words_left_(words) {
+CheckpointWriter::CheckpointWriter(std::string path, const nlohmann::json& header, std::uint64_t words,
+                                   std::string temporary)
+    : path_(std::move(path)),
+      temporary_(temporary.empty() ? path_ + ".new" : std::move(temporary)),
+      words_left_(words) {
   std::vector<std::uint8_t> text = nlohmann::json::to_cbor(header);
   text.resize((text.size() + word_bytes - 1) / word_bytes * word_bytes, 0);
   Preamble preamble;
@@ -137,8 +140,19 @@ CheckpointReader::CheckpointReader(const std::string& path) : path_(path) {
   header_ = nlohmann::json::from_cbor(text, false, false);
   if (!header_.is_object()) throw torn("has no header");
   words_ = words_left_ = preamble.words;
+  checksum_ = noted;
   if (lseek(descriptor_, static_cast<off_t>(sizeof preamble + preamble.header_bytes), SEEK_SET) < 0)
     throw torn("can't be read");
+}
+
+bool CheckpointReader::is_one(const std::string& path) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return false;
+  char magic[sizeof Preamble().magic];
+  const bool is =
+      get(descriptor, magic, sizeof magic) && std::memcmp(magic, Preamble().magic, sizeof magic) == 0;
+  close(descriptor);
+  return is;
 }
 
 CheckpointReader::~CheckpointReader() {
@@ -150,7 +164,8 @@ CheckpointReader::CheckpointReader(CheckpointReader&& other) noexcept
       descriptor_(std::exchange(other.descriptor_, -1)),
       header_(std::move(other.header_)),
       words_(other.words_),
-      words_left_(other.words_left_) {}
+      words_left_(other.words_left_),
+      checksum_(other.checksum_) {}
 
 CheckpointReader& CheckpointReader::operator=(CheckpointReader&& other) noexcept {
   std::swap(path_, other.path_);
@@ -158,6 +173,7 @@ CheckpointReader& CheckpointReader::operator=(CheckpointReader&& other) noexcept
   std::swap(header_, other.header_);
   std::swap(words_, other.words_);
   std::swap(words_left_, other.words_left_);
+  std::swap(checksum_, other.checksum_);
   return *this;
 }
 
@@ -165,6 +181,12 @@ void CheckpointReader::read(std::span<std::int64_t> words) {
   if (words.size() > words_left_ || !get(descriptor_, words.data(), words.size_bytes()))
     throw TornCheckpoint(path_ + ": fewer words than the sums have");
   words_left_ -= words.size();
+}
+
+void CheckpointReader::skip(std::uint64_t words) {
+  if (words > words_left_ || lseek(descriptor_, static_cast<off_t>(words * word_bytes), SEEK_CUR) < 0)
+    throw TornCheckpoint(path_ + ": fewer words than the sums have");
+  words_left_ -= words;
 }
 
 }  // namespace kronattn

@@ -24,7 +24,9 @@ namespace kronattn {
 /// stands under the name that did not stand there before.
 class CheckpointWriter {
  public:
-  CheckpointWriter(std::string path, const nlohmann::json& header, std::uint64_t words);
+  /// `temporary`: what it is called until it is complete, PATH.new if empty.
+  CheckpointWriter(std::string path, const nlohmann::json& header, std::uint64_t words,
+                   std::string temporary = "");
   /// Removes what is unfinished.
   ~CheckpointWriter();
   CheckpointWriter(const CheckpointWriter&) = delete;
@@ -56,20 +58,26 @@ class CheckpointReader {
   /// Opens a checkpoint and reads all of it once to check it; holds a few hundred kilobytes. Throws
   /// TornCheckpoint.
   explicit CheckpointReader(const std::string& path);
+  /// Whether a file begins like one.
+  static bool is_one(const std::string& path);
   ~CheckpointReader();
   CheckpointReader(CheckpointReader&&) noexcept;
   CheckpointReader& operator=(CheckpointReader&&) noexcept;
 
   const nlohmann::json& header() const { return header_; }
   std::uint64_t words() const { return words_; }
+  /// Of all that is in it.
+  std::uint64_t checksum() const { return checksum_; }
   /// The next words. Throws TornCheckpoint where there are no more.
   void read(std::span<std::int64_t> words);
+  /// Passes so many words over.
+  void skip(std::uint64_t words);
 
  private:
   std::string path_;
   int descriptor_ = -1;
   nlohmann::json header_;
-  std::uint64_t words_ = 0, words_left_ = 0;
+  std::uint64_t words_ = 0, words_left_ = 0, checksum_ = 0;
 };
 
 }  // namespace kronattn

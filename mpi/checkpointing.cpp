@@ -25,13 +25,6 @@ constexpr double most_time = 0.02;  // of a run may go into checkpoints
 
 const char* const endings[] = {".checkpoint1", ".checkpoint2"};
 
-/// What bits depend on beside the problem and the wishes.
-json maker_json() {
-  json maker = program_json();
-  maker["instruction set"] = instruction_set();
-  return maker;
-}
-
 json over_ranks(const Communicator& comm, const ContentSum& content) {
   std::vector<std::int64_t> halves = content.halves();
   comm.sum(halves);
@@ -49,6 +42,12 @@ std::string run_of(const std::string& path, const std::string& output) {
 
 }  // namespace
 
+json maker_json() {
+  json maker = program_json();
+  maker["instruction set"] = instruction_set();
+  return maker;
+}
+
 json identity_json(const Wishes& wishes, const ProblemDescription& problem) {
   const ProblemShape& shape = problem.shape;
   const char* const methods[] = {"auto", "polynomial", "exact"};
@@ -58,6 +57,7 @@ json identity_json(const Wishes& wishes, const ProblemDescription& problem) {
           {"coordinates", wishes.change_coordinates ? "auto" : "off"},
           {"precision", wishes.arithmetic ? name(*wishes.arithmetic) : "auto"},
           {"output precision", name(wishes.output_precision)},
+          {"sums", wishes.sums ? json(wishes.sums->identity) : json()},
           {"scale", shape.scale},
           {"heads", problem.has_heads ? json(shape.heads) : json()},
           {"queries", shape.queries},
@@ -321,6 +321,7 @@ void Checkpointing::remove_files(const std::vector<std::string>& runs) const {
     for (const char* ending : endings)
       for (const char* more : {"", ".new"}) unlink((partial(run) + ending + more).c_str());
     unlink(partial(run).c_str());
+    for (const std::string& file : also_) unlink((file + ".partial." + run).c_str());
   }
 }
 

@@ -33,6 +33,8 @@ namespace kronattn {
 
 class ResultWriter;
 
+/// What bits depend on beside the problem and the wishes: the program and the kind of CPU.
+nlohmann::json maker_json();
 /// What a run is, as far as bits go: the wishes, the shape of the problem.
 nlohmann::json identity_json(const Wishes& wishes, const ProblemDescription& problem);
 /// Size and time of change of a file, on this process alone.
@@ -92,6 +94,10 @@ class Checkpointing {
   /// What a run that stops now says about going on.
   std::string farewell() const;
 
+  /// Another file that the run writes, which is called FILE.partial.<run> until it is complete: left behind
+  /// by a killed run, it is removed with its other files.
+  void writes_too(const std::string& file) { also_.push_back(file); }
+
   /// Collective: the result is there; this run's files and those of the run it went on from are removed.
   void finish();
   /// Collective: what was done is void; this run's checkpoints are removed.
@@ -111,6 +117,7 @@ class Checkpointing {
 
   const Communicator& comm_;
   std::string output_, problem_path_, run_;
+  std::vector<std::string> also_;
   ProblemDescription problem_;
   Precision output_precision_;
   nlohmann::json identity_, stamp_, measurement_;  // rank 0 has the last two

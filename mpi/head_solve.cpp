@@ -56,10 +56,11 @@ class HeadSolve {
  public:
   HeadSolve(const Communicator& comm, Problem& problem, SolveState& state,
             const ProblemMeasurement& measurement, const Wishes& wishes, const RowSink& sink,
-            SolveOutcome& outcome, Progress& progress, Checkpointing* checkpoints, const RankMemory& memory)
+            SolveOutcome& outcome, const SolveAids& aids)
       : comm_(comm),
         problem_(problem),
         number_(state.head),
+        measurement_(measurement),
         head_(measurement.heads[static_cast<std::size_t>(number_)]),
         file_shape_(problem.shape()),
         shape_(head_.changed_shape(file_shape_)),
@@ -67,10 +68,11 @@ class HeadSolve {
         promise_(wishes.row_promise(measurement.promise)),
         sink_(sink),
         outcome_(outcome),
-        progress_(progress),
-        checkpoints_(checkpoints),
-        control_(checkpoints != nullptr ? checkpoints->control() : RunControl::none()),
-        memory_(memory),
+        aids_(aids),
+        progress_(aids.progress),
+        checkpoints_(aids.checkpoints),
+        control_(checkpoints_ != nullptr ? checkpoints_->control() : RunControl::none()),
+        memory_(aids.memory),
         planned_(outcome.heads[static_cast<std::size_t>(number_)]),
         planned_degree_(planned_.plan.degree()),
         exact_coordinates_(head_.file, file_shape_),
@@ -94,10 +96,11 @@ class HeadSolve {
       raise_plan(planned_, round_.raises, shape_);
       if (!comm_.root()) round_.missing = {};
     }
-    resumes_ = !is_new;
+    if (!is_new) source_ = Source::checkpoint;
+    if (is_new && planned_.plan.sums_are_given) take_given_sums();
     while (true) {
       round_.exact ? sum_exactly() : evaluate_polynomials();
-      resumes_ = false;
+      source_ = Source::keys;
       if (planned_.plan.method == Method::exact || planned_.plan.degree_is_fixed) return;
       MissingRows missing = gather(comm_, round_.missing, file_shape_.width);
       if (missing.count() == 0) return;
@@ -105,7 +108,24 @@ class HeadSolve {
     }
   }
 
+  /// Collective: the sums of the keys, handed to whoever keeps them, and nothing else.
+  void sum_keys_again() {
+    blocks_ = blocks_within(memory_.left(comm_, head_bytes(shape_, planned_)), file_shape_);
+    round_.keys.resize(file_shape_.keys.size());
+    sum_keys();
+  }
+
  private:
+  /// Where a round's key sums come from. Those that were made before are on rank 0 alone.
+  enum class Source { keys, checkpoint, file };
+
+  /// All keys are in sums that another run has made.
+  void take_given_sums() {
+    source_ = Source::file;
+    for (std::size_t m = 0; m < round_.keys.size(); ++m) round_.keys[m] = RowSet({0, file_shape_.keys[m]});
+    if (comm_.root()) outcome_.content.merge(measurement_.key_contents[static_cast<std::size_t>(number_)]);
+  }
+
   /// Reads rows again, after the measurement.
   Matrix read(Part part, Range rows, ContentSum& content) {
     const Timed timed(outcome_.seconds.read);
@@ -185,6 +205,9 @@ class HeadSolve {
     return adds_a_degree() ? sums_->monomials.of_degree(planned_.plan.degree()).begin : 0;
   }
 
+  /// The first monomial of which every rank has a share of its own.
+  Index first_own_monomial() const { return source_ == Source::keys ? first_new_monomial() : 0; }
+
   Index round_rows() const { return round_.rows ? round_.rows->count() : shape_.queries; }
 
   /// Collective: what is done now, over all ranks, goes into a checkpoint. Sums before `shared` monomials are
@@ -216,26 +239,36 @@ class HeadSolve {
     return all;
   }
 
+  KeySumWords all_words() {
+    KeySumWords words;
+    for (KeyAggregate& mode : sums_->modes) words.push_back(mode.words(0));
+    return words;
+  }
+
   std::vector<SumWords> sum_words(Index shared) {
     std::vector<SumWords> words;
     if (round_.exact || !sums_) return words;
     const Index in_all = sums_->monomials.count();
-    for (KeyAggregate& mode : sums_->modes) {
-      const std::span<std::int64_t> all = mode.words(0);
+    for (const std::span<std::int64_t> all : all_words())
       words.push_back(
           {all, all.size() / static_cast<std::size_t>(in_all) * static_cast<std::size_t>(shared)});
-    }
     return words;
   }
 
   /// Collective: a round of the polynomial method: keys -> sums -> rows. Leaves this rank's rows that miss
   /// the promise.
   void evaluate_polynomials() {
+    sum_keys();
+    evaluate_rows();
+    if (round_.rows) deliver_late_rows();
+  }
+
+  /// Collective. Leaves: the sums of this round over all ranks, on all ranks.
+  void sum_keys() {
     comm_.together([&] { make_room_for_sums(); });
     new_keys_.assign(file_shape_.keys.size(), RowSet());
     new_done_ = RowSet();
-    // What a checkpoint held is on rank 0 alone, also of lower degrees.
-    const Index first = resumes_ ? 0 : first_new_monomial();
+    const Index first = first_own_monomial();
     aggregate(first_new_monomial());
     sum_over_ranks(first);
     for (std::size_t m = 0; m < round_.keys.size(); ++m) {
@@ -243,15 +276,15 @@ class HeadSolve {
       new_keys_[m] = RowSet();
     }
     planned_.estimate.rank = static_cast<double>(sums_->monomials.count());
-    evaluate_rows();
-    if (round_.rows) deliver_late_rows();
+    if (aids_.keep_sums && round_.is_first()) comm_.together([&] { aids_.keep_sums(number_, all_words()); });
   }
 
   void make_room_for_sums() {
-    if (resumes_ || !sums_ || !adds_a_degree()) {
+    if (source_ != Source::keys || !sums_ || !adds_a_degree()) {
       sums_.reset();
       sums_.emplace(shape_, planned_.plan.monomials);
-      if (resumes_) checkpoints_->read_sums(sum_words(0));
+      if (source_ == Source::checkpoint) checkpoints_->read_sums(sum_words(0));
+      if (source_ == Source::file) aids_.given_sums(number_, all_words());
       return;
     }
     sums_->monomials.add_degree([](Index, Index) { return true; });
@@ -287,7 +320,7 @@ class HeadSolve {
           aggregate_step(m, rows, from_degree);
           new_keys_[m].add(rows);
         },
-        [&](bool) { save(resumes_ ? 0 : first); });
+        [&](bool) { save(first_own_monomial()); });
   }
 
   void aggregate_step(std::size_t mode, Range rows, Index from_degree) {
@@ -559,12 +592,14 @@ class HeadSolve {
   const Communicator& comm_;
   Problem& problem_;
   Index number_;
+  const ProblemMeasurement& measurement_;
   const MeasuredHead& head_;
   const ProblemShape file_shape_, shape_;
   const Wishes& wishes_;
   Promise promise_;
   const RowSink& sink_;
   SolveOutcome& outcome_;
+  const SolveAids& aids_;
   Progress& progress_;
   Checkpointing* checkpoints_;
   const RunControl& control_;
@@ -578,8 +613,8 @@ class HeadSolve {
   std::vector<RowSet> new_keys_;  // what this rank has done in this round, beside what `round_` has
   RowSet new_done_;
   std::optional<HeadSums> sums_;
-  std::vector<double> late_;  // rows to be delivered: number, output, log normaliser, both bounds
-  bool resumes_ = false;      // this round
+  std::vector<double> late_;      // rows to be delivered: number, output, log normaliser, both bounds
+  Source source_ = Source::keys;  // of this round
 };
 
 }  // namespace
@@ -592,9 +627,21 @@ void raise_plan(PlannedHead& planned, Index raises, const ProblemShape& shape) {
 
 void solve_head(const Communicator& comm, Problem& problem, SolveState& state,
                 const ProblemMeasurement& measurement, const Wishes& wishes, const RowSink& sink,
-                SolveOutcome& outcome, Progress& progress, Checkpointing* checkpoints,
-                const RankMemory& memory) {
-  HeadSolve(comm, problem, state, measurement, wishes, sink, outcome, progress, checkpoints, memory).run();
+                SolveOutcome& outcome, const SolveAids& aids) {
+  HeadSolve(comm, problem, state, measurement, wishes, sink, outcome, aids).run();
+}
+
+void sum_head_keys(const Communicator& comm, Problem& problem, Index number,
+                   const ProblemMeasurement& measurement, const Wishes& wishes, const RowSink& sink,
+                   SolveOutcome& outcome, const SolveAids& aids) {
+  SolveState state;
+  state.head = number;
+  SolveOutcome apart;  // its figures and content are not this solve's
+  apart.heads = outcome.heads;
+  apart.seconds = outcome.seconds;
+  const SolveAids alone{.progress = aids.progress, .memory = aids.memory, .keep_sums = aids.keep_sums};
+  HeadSolve(comm, problem, state, measurement, wishes, sink, apart, alone).sum_keys_again();
+  outcome.seconds = apart.seconds;
 }
 
 }  // namespace kronattn

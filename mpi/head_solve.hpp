@@ -21,7 +21,12 @@ void raise_plan(PlannedHead& planned, Index raises, const ProblemShape& shape);
 /// without modes in `keys` is new. Leaves what was done in `outcome` and `state`.
 void solve_head(const Communicator& comm, Problem& problem, SolveState& state,
                 const ProblemMeasurement& measurement, const Wishes& wishes, const RowSink& sink,
-                SolveOutcome& outcome, Progress& progress, Checkpointing* checkpoints,
-                const RankMemory& memory);
+                SolveOutcome& outcome, const SolveAids& aids);
+
+/// Collective. Makes the planned key sums of head `number` and hands them to aids.keep_sums, nothing else.
+/// Leaves seconds in `outcome`.
+void sum_head_keys(const Communicator& comm, Problem& problem, Index number,
+                   const ProblemMeasurement& measurement, const Wishes& wishes, const RowSink& sink,
+                   SolveOutcome& outcome, const SolveAids& aids);
 
 }  // namespace kronattn

@@ -137,10 +137,11 @@ class Measuring {
     progress.begin("measure", shape_.heads * mine);
   }
 
-  /// Collective.
-  void keys(ContentSum& content) {
+  /// Collective. `contents`: of each head.
+  void keys(std::vector<ContentSum>& contents) {
+    contents.resize(static_cast<std::size_t>(shape_.heads));
     for (Index head = 0; head < shape_.heads; ++head)
-      for (Index m = 0; m < shape_.modes(); ++m) keys_of(head, m, content);
+      for (Index m = 0; m < shape_.modes(); ++m) keys_of(head, m, contents[static_cast<std::size_t>(head)]);
     for (MeasuredHead& head : heads_) {
       for (ModeMeasurement& mode : head.file.modes) merge(comm_, mode);
       if (head.change.none()) {
@@ -249,8 +250,7 @@ class Measuring {
   Index block_bytes_;
 };
 
-}  // namespace
-
+/// Collective: a sample of one head, on all ranks.
 HeadSample read_sample(const Communicator& comm, Problem& problem, Index head) {
   HeadSample sample;
   comm.together([&] {
@@ -268,12 +268,32 @@ HeadSample read_sample(const Communicator& comm, Problem& problem, Index head) {
   return sample;
 }
 
+/// What it holds.
 ContentSum content_of(const HeadSample& sample, Index head) {
   ContentSum content;
   content.add({Part::queries}, head, {0, sample.queries.rows()}, sample.queries);
   for (std::size_t m = 0; m < sample.keys.size(); ++m)
     content.add({Part::keys, static_cast<Index>(m)}, head, {0, sample.keys[m].rows()}, sample.keys[m]);
   return content;
+}
+
+}  // namespace
+
+void look_at_sample(const Communicator& comm, Problem& problem, const CoordinateWishes& wishes,
+                    bool may_change, ProblemMeasurement& measurement) {
+  const std::size_t number = measurement.heads.size();
+  const auto head = static_cast<Index>(number);
+  HeadSample sample = read_sample(comm, problem, head);
+  double negligible_score = wishes.negligible_score;
+  if (!wishes.given.empty()) {
+    const CoordinateWishes::Given& given = wishes.given[number];
+    may_change = may_change && given.change;
+    negligible_score = given.negligible_score;
+    sample.queries = given.queries;
+  }
+  measurement.samples.merge(content_of(sample, head));
+  measurement.query_samples.push_back(sample.queries);
+  measurement.heads.emplace_back(sample, problem.shape(), may_change, negligible_score);
 }
 
 std::string ProblemMeasurement::fingerprint() const {
@@ -293,7 +313,7 @@ std::vector<Range> my_blocks(const Communicator& comm, Index rows, Index columns
 }
 
 CoordinateWishes coordinate_wishes(const Wishes& wishes) {
-  return {wishes.change_coordinates && wishes.method != Method::exact, wishes.negligible_score()};
+  return {wishes.change_coordinates && wishes.method != Method::exact, wishes.negligible_score(), {}};
 }
 
 ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, const CoordinateWishes& wishes,
@@ -305,29 +325,28 @@ ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, c
   const Blocks blocks = blocks_within(memory.left(comm, taken), shape);
   ProblemMeasurement measurement;
   ContentSum content;
-  const auto measure = [&](const std::vector<CoordinateWishes>& of_head) {
-    measurement.heads.clear();
-    measurement.samples = content = ContentSum();
-    for (Index head = 0; head < shape.heads; ++head) {
-      const CoordinateWishes& wish = of_head[static_cast<std::size_t>(head)];
-      const HeadSample sample = read_sample(comm, problem, head);
-      measurement.samples.merge(content_of(sample, head));
+  std::vector<bool> may_change(static_cast<std::size_t>(shape.heads), wishes.change);
+  const auto measure = [&] {
+    measurement = ProblemMeasurement();
+    content = ContentSum();
+    for (const bool may : may_change) {
       const Timed timed(seconds.measure);
-      measurement.heads.emplace_back(sample, shape, wish.change, wish.negligible_score);
+      look_at_sample(comm, problem, wishes, may, measurement);
     }
     Measuring measuring(comm, problem, measurement.heads, seconds, progress, control, blocks.read_bytes);
-    measuring.keys(content);
+    measuring.keys(measurement.key_contents);
+    for (const ContentSum& keys : measurement.key_contents) content.merge(keys);
     measuring.queries(content);
   };
-  std::vector<CoordinateWishes> of_head(static_cast<std::size_t>(shape.heads), wishes);
-  measure(of_head);
+  measure();
   // A sample may mislead: where rows that it did not hold are far outside of its coordinates, the file's are
-  // kept.
+  // kept. Coordinates that are given stay: KeySums::check decides.
   bool misled = false;
-  for (std::size_t head = 0; head < of_head.size(); ++head)
-    if (!(measurement.heads[head].changed.queries.score_error <= wishes.negligible_score))
-      of_head[head].change = false, misled = misled || wishes.change;
-  if (misled) measure(of_head);
+  if (wishes.given.empty())
+    for (std::size_t head = 0; head < may_change.size(); ++head)
+      if (!(measurement.heads[head].changed.queries.score_error <= wishes.negligible_score))
+        may_change[head] = false, misled = misled || wishes.change;
+  if (misled) measure();
 
   long double promise = 1;
   for (Index m = 0; m < shape.modes(); ++m) {
@@ -338,6 +357,11 @@ ProblemMeasurement measure_problem(const Communicator& comm, Problem& problem, c
   }
   measurement.promise = static_cast<double>(promise);
   measurement.content = content.over_ranks(comm);
+  for (ContentSum& keys : measurement.key_contents) {
+    std::vector<std::int64_t> halves = keys.halves();
+    comm.sum(halves);
+    keys = ContentSum(halves);
+  }
   std::vector<std::int64_t> lengths = {shape.heads, shape.queries, shape.width, shape.value_width};
   lengths.insert(lengths.end(), shape.keys.begin(), shape.keys.end());
   measurement.identity = checksum(lengths.data(), lengths.size() * sizeof(std::int64_t), measurement.content);

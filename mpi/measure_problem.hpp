@@ -21,6 +21,9 @@ struct ProblemMeasurement {
   std::uint64_t content = 0;   // checksum of all entries
   std::uint64_t identity = 0;  // of the entries and the shape: the problem's fingerprint
   ContentSum samples;          // of the rows that were looked at before the passes
+  /// Of each head: the keys' and values' part of the content, and the queries of the sample.
+  std::vector<ContentSum> key_contents;
+  std::vector<Matrix> query_samples;
 
   /// As it stands in files: 16 hexadecimal digits.
   std::string fingerprint() const;
@@ -35,15 +38,23 @@ std::vector<Range> my_blocks(const Communicator& comm, Index rows, Index columns
 struct CoordinateWishes {
   bool change = false;
   double negligible_score = 0;  // what may be added to a score
+
+  /// Of each head, where its key sums are there already: what led to the coordinates that they are in.
+  struct Given {
+    bool change;
+    double negligible_score;
+    Matrix queries;  // stand for the problem's own in the sample
+  };
+  std::vector<Given> given;
 };
 
 /// As a solve with these wishes has them.
 CoordinateWishes coordinate_wishes(const Wishes& wishes);
 
-/// Collective: a sample of one head, on all ranks.
-HeadSample read_sample(const Communicator& comm, Problem& problem, Index head);
-/// What it holds.
-ContentSum content_of(const HeadSample& sample, Index head);
+/// Collective: takes in a sample of the next head and decides its coordinates. They are changed only if
+/// `may_change`.
+void look_at_sample(const Communicator& comm, Problem& problem, const CoordinateWishes& wishes,
+                    bool may_change, ProblemMeasurement& measurement);
 
 /// Collective. Throws AgreedFailure on entries that are not finite, StoppedEarly, and before any work where
 /// `memory` is too small. Cost: O(d^2) a row; moves O(d + d_v) numbers a mode, and a sample of some thousand

@@ -113,7 +113,8 @@ json to_json(const ProblemMeasurement& measurement) {
                      {"file", to_json(head.file)},
                      {"changed", head.change.none() ? json() : to_json(head.changed)},
                      {"key_remainders", head.key_remainders},
-                     {"key_dropped", head.key_dropped}});
+                     {"key_dropped", head.key_dropped},
+                     {"key_content", measurement.key_contents[heads.size()].halves()}});
   }
   return {{"heads", heads},
           {"promise", measurement.promise},
@@ -133,10 +134,8 @@ std::optional<ProblemMeasurement> recorded_measurement(const Communicator& comm,
     for (Index number = 0; number < shape.heads; ++number) {
       const auto& kept = heads[static_cast<std::size_t>(number)];
       const bool changes = kept.at("changes");
-      const HeadSample sample = read_sample(comm, problem, number);
-      measurement.samples.merge(content_of(sample, number));
-      MeasuredHead& head =
-          measurement.heads.emplace_back(sample, shape, wishes.change && changes, wishes.negligible_score);
+      look_at_sample(comm, problem, wishes, wishes.change && changes, measurement);
+      MeasuredHead& head = measurement.heads.back();
       if (head.change.none() == changes) return std::nullopt;
       head.file = empty_measurement(shape, changes ? nullptr : &head.sample);
       read(kept.at("file"), head.file);
@@ -147,6 +146,7 @@ std::optional<ProblemMeasurement> recorded_measurement(const Communicator& comm,
       }
       head.key_remainders = kept.at("key_remainders").get<std::vector<double>>();
       head.key_dropped = kept.at("key_dropped");
+      measurement.key_contents.emplace_back(kept.at("key_content").get<std::vector<std::int64_t>>());
     }
     measurement.promise = record.at("promise");
     measurement.content = record.at("content");

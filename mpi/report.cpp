@@ -97,7 +97,7 @@ Json solve_report(const Communicator& comm, const Problem& problem, const Proble
   const Total total(outcome.heads);
   double aggregate_flops_done = 0;
   for (const PlannedHead& head : outcome.heads)
-    aggregate_flops_done += aggregate_flops(shape, head.estimate.rank);
+    if (!head.plan.sums_are_given) aggregate_flops_done += aggregate_flops(shape, head.estimate.rank);
   const double evaluate_flops_done =
       evaluate_flops(shape, static_cast<double>(outcome.monomials_evaluated), 1);
   double slowest[] = {outcome.seconds.read,
@@ -128,6 +128,7 @@ Json solve_report(const Communicator& comm, const Problem& problem, const Proble
   report["problem"] = problem_json(shape, problem.precision());
   report["plan"] =
       plan_json(outcome.heads, shape, wishes, facts.rates, static_cast<double>(comm.size()) * facts.threads);
+  report["plan"]["sums"] = wishes.sums ? Json(wishes.sums->name) : Json(nullptr);
   report["plan"]["method"] = total.method(outcome.rows_exact > 0);
   report["plan"]["mean_row_rank"] =
       shape.queries == 0 ? 0

@@ -21,6 +21,9 @@ std::vector<PlannedHead> plan_heads(const ProblemMeasurement& measurement, const
       if (shape.queries == 0) {
         heads.emplace_back();
         heads.back().estimate.reason = "there are no queries";
+      } else if (wishes.sums) {
+        heads.push_back(
+            plan_with_sums(head, shape, measurement.promise, wishes, wishes.sums->heads[heads.size()]));
       } else {
         heads.push_back(make_plan(head, shape, measurement.promise, wishes));
       }
@@ -50,33 +53,38 @@ void need_memory_for(const Communicator& comm, const std::vector<PlannedHead>& h
 SolveOutcome solve(const Communicator& comm, Problem& problem, const ProblemMeasurement& measurement,
                    const Wishes& wishes,
                    const std::function<RowSink(const std::vector<PlannedHead>&)>& make_sink,
-                   PhaseSeconds seconds, Progress& progress, Checkpointing* checkpoints,
-                   const RankMemory& memory) {
+                   PhaseSeconds seconds, const SolveAids& aids) {
   const ProblemShape& shape = problem.shape();
   SolveOutcome outcome;
   outcome.seconds = seconds;
   outcome.heads = plan_heads(measurement, shape, wishes, problem.name());
-  if (shape.queries > 0) need_memory_for(comm, outcome.heads, measurement, shape, problem.name(), memory);
+  if (shape.queries > 0)
+    need_memory_for(comm, outcome.heads, measurement, shape, problem.name(), aids.memory);
   const RowSink sink = make_sink(outcome.heads);
   if (shape.queries == 0) return outcome;
-  const SolveState* resumed = checkpoints != nullptr ? checkpoints->resumed() : nullptr;
+  const SolveState* resumed = aids.checkpoints != nullptr ? aids.checkpoints->resumed() : nullptr;
   SolveState state;
   if (resumed != nullptr) {
     state = *resumed;
     if (comm.root()) static_cast<SolveFigures&>(outcome) = state.figures;
+    // Sums that the run had behind it when it ended were kept by nobody.
+    const Index behind = state.head + (state.round.is_first() ? 0 : 1);
+    if (aids.keep_sums)
+      for (Index head = 0; head < behind; ++head)
+        sum_head_keys(comm, problem, head, measurement, wishes, sink, outcome, aids);
     for (Index head = 0; head < state.head; ++head)
       raise_plan(outcome.heads[static_cast<std::size_t>(head)], state.raises[static_cast<std::size_t>(head)],
                  measurement.heads[static_cast<std::size_t>(head)].changed_shape(shape));
   }
   while (state.head < shape.heads) {
-    progress.at_head(state.head, shape.heads);
-    solve_head(comm, problem, state, measurement, wishes, sink, outcome, progress, checkpoints, memory);
+    aids.progress.at_head(state.head, shape.heads);
+    solve_head(comm, problem, state, measurement, wishes, sink, outcome, aids);
     state.raises.push_back(state.round.raises);
     ++state.head;
     state.round = Round();
     state.keys_counted = false;
   }
-  progress.at_head(0, 1);
+  aids.progress.at_head(0, 1);
 
   if (outcome.content.over_ranks(comm) != measurement.content)
     throw VoidWork(problem.name() + " changed while it was being solved; the work is void");

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "clock.hpp"
 #include "communicator.hpp"
@@ -23,6 +25,23 @@ class Checkpointing;
 /// Where finished rows go: called by each rank for its own rows, once for each, in any order.
 using RowSink = std::function<void(Index head, Range rows, const RowOutputs& outputs)>;
 
+/// The fixed-point words of a head's key sums, of each mode: the planned monomials', over all ranks.
+using KeySumWords = std::vector<std::span<std::int64_t>>;
+
+/// What takes the key sums of head after head, and what gives them. Called by all ranks at once; rank 0 has
+/// the file.
+using KeySumSink = std::function<void(Index head, const KeySumWords& sums)>;
+using KeySumSource = std::function<void(Index head, const KeySumWords& sums)>;
+
+/// What a solve may have beside the problem.
+struct SolveAids {
+  Progress& progress = Progress::unseen();
+  Checkpointing* checkpoints = nullptr;
+  RankMemory memory = RankMemory();
+  KeySumSink keep_sums = nullptr;
+  KeySumSource given_sums = nullptr;  // where the wishes have them
+};
+
 /// What a solve did, beside the rows: the same on all ranks, except `seconds` and, until it ends, the
 /// figures, which are this rank's.
 struct SolveOutcome : SolveFigures {
@@ -36,13 +55,12 @@ std::vector<PlannedHead> plan_heads(const ProblemMeasurement& measurement, const
                                     const Wishes& wishes, const std::string& problem);
 
 /// Collective: all steps after the measurement, or those that a resumed run has left. Throws AgreedFailure
-/// before any work where `memory` is too small, and if the promise is broken, StoppedEarly when `checkpoints`
-/// says so.
+/// before any work where the memory is too small, and if the promise is broken, StoppedEarly when the
+/// checkpoints' control says so.
 SolveOutcome solve(const Communicator& comm, Problem& problem, const ProblemMeasurement& measurement,
                    const Wishes& wishes,
                    const std::function<RowSink(const std::vector<PlannedHead>&)>& make_sink,
-                   PhaseSeconds seconds, Progress& progress = Progress::unseen(),
-                   Checkpointing* checkpoints = nullptr, const RankMemory& memory = RankMemory());
+                   PhaseSeconds seconds, const SolveAids& aids = {});
 
 /// Collective. Throws AgreedFailure where `memory` is too small for what is planned; how much is needed
 /// stands in the message.

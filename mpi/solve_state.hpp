@@ -45,6 +45,9 @@ struct Round {
   std::vector<RowSet> keys;         // of each mode, in the sums of this round's new monomials
   RowSet done;                      // tiles of the round's rows, by place
   MissingRows missing;              // of those, what misses the promise again
+
+  /// Of its head: the planned monomials' sums are made in it.
+  bool is_first() const { return !rows && raises == 0; }
 };
 
 /// Figures of a solve that add up over ranks, or of which the largest counts.

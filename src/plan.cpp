@@ -100,6 +100,9 @@ class Planning {
         wishes_(wishes),
         two_valued_(two_valued_columns(head, shape.scale)),
         exact_bound_(exact_bound({})) {
+    if (!(head.file.queries.box_bound <= 1e290))
+      throw NoPlan("scores reach " + short_number(head.file.queries.box_bound) +
+                   ", beyond what double can hold");
     choose_exact_arithmetic();
     planned_.estimate.score_bound = head.changed.queries.score_bound;
     const Index g = paper_degree(paper_score_bound(head.file, shape), wishes.epsilon.value_or(1e-6));
@@ -117,10 +120,7 @@ class Planning {
                    std::to_string(largest_degree));
     planned_.plan.degree_is_fixed = true;
     planned_.estimate.reason = "degree " + std::to_string(degree) + " was asked for";
-    DegreeNeeds all;
-    all.rows.assign(static_cast<std::size_t>(degree) + 1, 0);
-    all.rows.back() = static_cast<double>(shape_.queries);
-    return of_total_degree(degree, all);
+    return of_total_degree(degree, all_rows_of(degree));
   }
 
   PlannedHead exact(std::string reason) {
@@ -145,6 +145,34 @@ class Planning {
     planned_.estimate.flops = planned_.estimate.exact_flops = without_polynomials();
     if (by_subsets()) planned_.estimate.memory_bytes = subset_memory(file_shape_, *two_valued_);
     return planned_;
+  }
+
+  /// By sums that are there, unless so many rows are foreseen to miss the promise that `auto` has a cheaper
+  /// way.
+  PlannedHead with_given_sums(const MonomialChoice& choice) {
+    if (wishes_.degree && (choice.threshold > 0 || choice.degree != *wishes_.degree))
+      throw NoPlan(wishes_.sums->name + " has sums of degree " + std::to_string(choice.degree) +
+                   (choice.threshold > 0 ? " without light monomials" : "") + "; degree " +
+                   std::to_string(*wishes_.degree) + " was asked for");
+    planned_.plan.degree_is_fixed = wishes_.degree.has_value();
+    const Monomials monomials = planned_monomials(shape_.width, choice);
+    RankOfDegree ranks;
+    for (Index g = 0; g <= choice.degree; ++g)
+      ranks.push_back(static_cast<double>(monomials.of_degree(std::min(g, monomials.degree())).end));
+    const DegreeNeeds needs =
+        wishes_.degree ? all_rows_of(choice.degree)
+                       : foresee_degrees((choice.threshold > 0 ? budget().half() : budget()).with_reserve());
+    PlannedHead head = polynomial_head(planned_, shape_, file_shape_, choice, ranks, needs);
+    head.plan.sums_are_given = true;
+    head.estimate.flops -= aggregate_work(shape_, head.estimate.rank);
+    head.estimate.reason = "the sums of degree " + std::to_string(choice.degree) + " at rank " +
+                           short_number(head.estimate.rank) + " are there, in " + wishes_.sums->name;
+    if (wishes_.method != Method::automatic || wishes_.degree || head.estimate.rows_exact == 0) return head;
+    PlannedHead other = cheapest();
+    if (other.estimate.flops >= head.estimate.flops) return head;
+    other.estimate.reason += "; with " + wishes_.sums->name + " " + short_number(head.estimate.rows_exact) +
+                             " rows would miss the promise";
+    return other;
   }
 
   PlannedHead polynomial() {
@@ -211,6 +239,12 @@ class Planning {
   }
 
  private:
+  DegreeNeeds all_rows_of(Index degree) const {
+    DegreeNeeds all;
+    all.rows.assign(static_cast<std::size_t>(degree) + 1, 0);
+    all.rows.back() = static_cast<double>(shape_.queries);
+    return all;
+  }
   bool exact_keeps() const {
     return wishes_.row_promise(promise_).kept(exact_bound_.output, exact_bound_.log_normalizer);
   }
@@ -354,11 +388,13 @@ constexpr Index most_raises = 6;
 
 }  // namespace
 
+PlannedHead plan_with_sums(const MeasuredHead& head, const ProblemShape& shape, double promise,
+                           const Wishes& wishes, const MonomialChoice& monomials) {
+  return Planning(head, shape, promise, wishes).with_given_sums(monomials);
+}
+
 PlannedHead make_plan(const MeasuredHead& head, const ProblemShape& shape, double promise,
                       const Wishes& wishes) {
-  if (!(head.file.queries.box_bound <= 1e290))
-    throw NoPlan("scores reach " + short_number(head.file.queries.box_bound) +
-                 ", beyond what double can hold");
   Planning planning(head, shape, promise, wishes);
   if (wishes.degree) return planning.fixed_degree();
   switch (wishes.method) {

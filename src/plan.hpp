@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "certificate.hpp"
 #include "evaluate_queries.hpp"
@@ -17,6 +18,12 @@
 namespace kronattn {
 
 enum class Method { automatic, polynomial, exact };
+
+/// Key sums that need not be made: of an earlier run with the same keys and values.
+struct GivenSums {
+  std::string name, identity;         // of the file; what two files of different content differ in
+  std::vector<MonomialChoice> heads;  // of each head
+};
 
 /// What a solve was asked for.
 struct Wishes {
@@ -29,6 +36,7 @@ struct Wishes {
   /// float32).
   std::optional<Precision> arithmetic;
   bool change_coordinates = true;
+  std::optional<GivenSums> sums;
 
   /// `promise`: the product over the modes of max|V_m|, over all heads, which epsilon is relative to.
   Promise row_promise(double promise) const;
@@ -41,6 +49,7 @@ struct Plan {
   Method method = Method::exact;          // polynomial or exact
   MonomialChoice monomials;               // of the key sums; rows take no higher degree
   bool degree_is_fixed = false;           // every row takes exactly it
+  bool sums_are_given = false;            // and need not be made
   ExactArithmetic exact_arithmetic = {};  // of rows that are summed exactly
   bool by_subsets = false;  // exact: sums over sets of columns stand for tuples (subset_attention.hpp)
 
@@ -81,6 +90,10 @@ MonomialChoice larger(const MonomialChoice& choice);
 /// Chooses method and degree from the spreads of all rows' scores. `promise` as in Wishes. Throws NoPlan.
 PlannedHead make_plan(const MeasuredHead& head, const ProblemShape& shape, double promise,
                       const Wishes& wishes);
+
+/// The same where sums of these monomials are there already: no others are made for a start.
+PlannedHead plan_with_sums(const MeasuredHead& head, const ProblemShape& shape, double promise,
+                           const Wishes& wishes, const MonomialChoice& monomials);
 
 /// What becomes of rows that missed the promise: they are summed exactly, or the degree is raised by one for
 /// them; whichever takes fewer flops, of what the wishes allow. Throws NoPlan where neither can be done.

@@ -168,7 +168,7 @@ TEST(DistributedSolve, KeepsTheFilesCoordinatesWhereTheSampleMisled) {
   data.keys[0](310, 1) = 0.9;
   InMemory problem(data);
   PhaseSeconds seconds;
-  const CoordinateWishes wishes{true, 1e-9};
+  const CoordinateWishes wishes{true, 1e-9, {}};
   EXPECT_TRUE(measure_problem(comm, problem, wishes, seconds).heads[0].change.none());
   problem.data().keys[0](310, 1) = problem.data().keys[0](310, 0) * 2;
   EXPECT_EQ(measure_problem(comm, problem, wishes, seconds).heads[0].change.width(3), 1);

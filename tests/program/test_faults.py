@@ -31,7 +31,13 @@ class Faults(ProgramTest):
         super().setUp()
         self.problem = write_problem(self.folder / "problem.h5", *random_problem(2, 300, 700, 3), dtype="f4")
         self.right = self.solve(self.folder, 1).bits()
-        (self.folder / "result.h5").unlink()
+        self.right_sums = (self.folder / "keys.sums").read_bytes()
+        self.forget(self.folder)
+
+    @staticmethod
+    def forget(folder):
+        for name in ("result.h5", "keys.sums"):
+            (folder / name).unlink()
 
     def solve(self, folder, ranks, *options, **settings):
         """`settings` of the faults; the result where there is no fault, else the outcome."""
@@ -40,7 +46,7 @@ class Faults(ProgramTest):
         if settings:
             env.update(LD_PRELOAD=LIBRARY, FAULT_PATH=str(folder))
         outcome = run("solve", folder / "problem.h5", "-o", folder / "result.h5", "--report", folder / "report.json",
-                      *self.ARGUMENTS, *options, ranks=None if ranks == 1 else ranks, env=env, timeout=60)
+                      "--save-sums", folder / "keys.sums", *self.ARGUMENTS, *options, ranks=None if ranks == 1 else ranks, env=env, timeout=60)
         if settings:
             return outcome
         self.assert_succeeded(outcome)
@@ -52,7 +58,7 @@ class Faults(ProgramTest):
             for rank in range(ranks):
                 log = self.folder / f"calls.{ranks}.{rank}"
                 self.assertEqual(self.solve(self.folder, ranks, log=log, rank=rank).code, 0)
-                (self.folder / "result.h5").unlink()
+                self.forget(self.folder)
                 for line in log.read_text().splitlines():
                     at, name = line.split()
                     for kind in KINDS:
@@ -96,6 +102,8 @@ class Faults(ProgramTest):
                 return "killed, and no failure"
             if self.solve(folder, 1 + point.at % 2, "--resume").bits() != self.right:
                 return "other bits of the run that resumes it"
+            if (folder / "keys.sums").read_bytes() != self.right_sums:
+                return "other key sums of the run that resumes it"
         except AssertionError as error:
             return str(error)
         finally:

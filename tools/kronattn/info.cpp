@@ -4,6 +4,7 @@
 #include <functional>
 #include <sstream>
 
+#include "key_sums.hpp"
 #include "measure_problem.hpp"
 #include "output_file.hpp"
 #include "problem_file.hpp"
@@ -113,6 +114,22 @@ Json result_info(const Communicator& comm, const std::string& path) {
   return info;
 }
 
+/// What the sums of a file are of; `header` as key_sums_header() has it.
+Json sums_info(const std::string& path, const Json& header) {
+  Json info = {{"file", path},
+               {"kind", "file of key sums"},
+               {"kronattn_version", header["program"]["version"]},
+               {"instruction_set", header["program"]["instruction set"]},
+               {"datasets", Json::array()},
+               {"shape", header["shape"]}};
+  for (const Json& head : header["heads"])
+    info["heads"].push_back({{"degree", head["monomials"]["degree"]},
+                             {"rank", head["rank"]},
+                             {"light_monomials_dropped", head["monomials"]["threshold"] > 0},
+                             {"coordinates_changed", head["changes"]}});
+  return info;
+}
+
 bool is_result(const std::string& path) {
   const h5::Handle file = h5::open_file(path, h5::Access::read);
   return h5::has_dataset(file, "O") && !h5::has_dataset(file, "Q");
@@ -159,6 +176,22 @@ std::string result_text(const Json& info) {
   return text;
 }
 
+std::string sums_text(const Json& info) {
+  const Json& shape = info["shape"];
+  std::ostringstream text;
+  text << "  over keys";
+  for (const Json& rows : shape["keys"]) text << " " << rows;
+  text << ", width " << shape["width"] << ", " << shape["value width"] << " value columns, scale "
+       << shape["scale"].get<double>() << ", for CPUs with " << info["instruction_set"].get<std::string>()
+       << "\n";
+  for (std::size_t h = 0; h < info["heads"].size(); ++h) {
+    const Json& head = info["heads"][h];
+    text << "  head " << h << ": degree " << head["degree"] << ", rank " << head["rank"]
+         << (head["light_monomials_dropped"] == true ? ", light monomials dropped" : "") << "\n";
+  }
+  return text.str();
+}
+
 std::string describe(const Json& info) {
   std::string text = info["file"].get<std::string>() + ": a " + info["kind"].get<std::string>();
   if (!info["kronattn_version"].is_null())
@@ -166,8 +199,10 @@ std::string describe(const Json& info) {
   text += "\n";
   for (const Json& dataset : info["datasets"])
     text.append("  ").append(dataset["name"].get<std::string>()).append("  ") += dataset_text(dataset) + "\n";
-  text += info["kind"] == "problem" ? problem_text(info) : result_text(info);
-  if (info["fingerprint"] != "")
+  text += info["kind"] == "problem"  ? problem_text(info)
+          : info["kind"] == "result" ? result_text(info)
+                                     : sums_text(info);
+  if (info.value("fingerprint", "") != "")
     text.append("  fingerprint of the problem ").append(info["fingerprint"].get<std::string>()).append("\n");
   return text;
 }
@@ -177,16 +212,18 @@ std::string describe(const Json& info) {
 CommandLine info_line() {
   CommandText text{
       .name = "info",
-      .summary = "say what is in a problem or result file",
+      .summary = "say what is in a problem or result file, or a file of key sums",
       .description =
           "Says what is in problem and result files: datasets with their shapes, types and layouts; "
           "of a problem the scale and the largest entries, of a result whether it is "
-          "complete, its error bounds and its report.",
+          "complete, its error bounds and its report; of a file of solve's --save-sums which keys and "
+          "monomials "
+          "its sums are of.",
       .files = {"file"},
       .many_files = true,
       .examples = {"kronattn info problem.h5 result.h5",
                    "kronattn info result.h5 --quiet --report info.json"}};
-  text.exit_codes[failed] = "a file failed, or is neither a problem nor a result";
+  text.exit_codes[failed] = "a file failed, or is none of these";
   CommandLine line(std::move(text));
   line.add()("report", po::value<std::string>()->value_name("FILE"),
              "write a JSON report to this file: a list with an entry a file; replaces what is there");
@@ -200,9 +237,15 @@ ExitCode run_info(const Session& session, const CommandLine& line) {
   if (line.given("report")) check_output(comm, line.text("report"), true, files);
   Json all = Json::array();
   for (const std::string& path : files) {
-    double result = 0;
-    comm.together([&] { result = comm.root() && is_result(path) ? 1 : 0; });
-    Json info = comm.max(result) > 0 ? result_info(comm, path) : problem_info(comm, path, session.progress);
+    Json info = from_root(comm, [&] {
+      const Json sums = key_sums_header(path);
+      return sums.is_null() ? Json() : sums_info(path, sums);
+    });
+    if (info.is_null()) {
+      double result = 0;
+      comm.together([&] { result = comm.root() && is_result(path) ? 1 : 0; });
+      info = comm.max(result) > 0 ? result_info(comm, path) : problem_info(comm, path, session.progress);
+    }
     session.print(describe(info));
     all.push_back(std::move(info));
   }

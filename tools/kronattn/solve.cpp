@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "checkpointing.hpp"
+#include "key_sums.hpp"
 #include "output_file.hpp"
 #include "rates.hpp"
 #include "result_file.hpp"
@@ -38,7 +39,9 @@ CommandLine solve_line() {
       .files = {"problem"},
       .examples = {"kronattn solve problem.h5 -o result.h5",
                    "mpirun -n 4 kronattn solve problem.h5 -o result.h5 --epsilon 1e-8 --report report.json",
-                   "mpirun -n 4 kronattn solve problem.h5 -o result.h5 --resume --max-seconds 3600"}};
+                   "mpirun -n 4 kronattn solve problem.h5 -o result.h5 --resume --max-seconds 3600",
+                   "mpirun -n 4 kronattn solve first.h5 -o first-result.h5 --save-sums keys.sums",
+                   "mpirun -n 4 kronattn solve second.h5 -o second-result.h5 --sums keys.sums"}};
   text.exit_codes[done] = "done, and the promise kept";
   text.exit_codes[stopped] =
       "stopped early on request (SIGTERM, SIGINT, SIGUSR1, --max-seconds); the same command with --resume "
@@ -50,6 +53,13 @@ CommandLine solve_line() {
        "go on from the newest checkpoint of this problem and these options, at any number of ranks; without "
        "one, start over; "
        "if the result is there already, do nothing")  //
+      ("save-sums", po::value<std::string>()->value_name("FILE"),
+       "keep the sums over the keys in this file, for --sums; needs the polynomial method for all heads")  //
+      ("sums", po::value<std::string>()->value_name("FILE"),
+       "take the sums over the keys from this file, of an earlier run with the same keys and values and "
+       "any "
+       "queries: what is left to do is to measure and to evaluate; not with --method exact or "
+       "--coordinates")  //
       ("checkpoint-interval", po::value<double>()->default_value(60, "60")->value_name("S"),
        "seconds between two checkpoints, at least 0; they come less often where they would take more than 2 "
        "% of the time, "
@@ -136,15 +146,37 @@ ExitCode run_solve(const Session& session, const CommandLine& line) {
   facts.rates = machine_rates(comm, false);
   const std::string &problem_path = line.file("problem"), &output = line.text("output");
   const bool overwrite = line.flag("overwrite"), resume = line.flag("resume");
-  check_output(comm, output, overwrite || resume, {problem_path});
-  if (line.given("report")) check_output(comm, line.text("report"), true, {problem_path, output});
+  std::vector<std::string> files = {problem_path};  // of this run
+  const std::string sums_path = line.given("sums") ? line.text("sums") : "",
+                    saved_sums = line.given("save-sums") ? line.text("save-sums") : "";
+  if (!sums_path.empty()) {
+    if (wishes.method == Method::exact)
+      line.complain("--sums goes with --method polynomial or auto, not exact");
+    if (line.given("coordinates")) line.complain("--sums has coordinates already; need no --coordinates");
+    if (!saved_sums.empty()) line.complain("--sums and --save-sums: need one of them alone");
+    files.push_back(sums_path);
+  }
+  check_output(comm, output, overwrite || resume, files);
+  files.push_back(output);
+  if (!saved_sums.empty()) {
+    check_output(comm, saved_sums, overwrite || resume, files);
+    files.push_back(saved_sums);
+  }
+  if (line.given("report")) check_output(comm, line.text("report"), true, files);
 
   ProblemFile problem(comm, problem_path, scale, memory);  // before there is anything to leave behind
   const RunLock lock(comm, output);
   mark_idle_wishes(line, problem.shape());
   wishes.output_precision = read_output_precision(line, problem.precision());
+  std::optional<KeySums> given;
+  if (!sums_path.empty()) {
+    given.emplace(comm, sums_path, problem.shape());
+    wishes.sums = given->given();
+  }
   if (resume) {
-    if (is_done(session, problem, wishes, output)) {
+    const bool sums_missing =
+        !saved_sums.empty() && comm.max(comm.root() && !std::filesystem::exists(saved_sums) ? 1 : 0) > 0;
+    if (!sums_missing && is_done(session, problem, wishes, output)) {
       session.note(output +
                    " is the complete result of this problem and these options already; nothing is done");
       return done;
@@ -160,26 +192,37 @@ ExitCode run_solve(const Session& session, const CommandLine& line) {
         return !signal.empty() || session.since_init.seconds() < most_seconds ? signal : "--max-seconds";
       },
       [&](const std::string& text) { session.note(text); });
+  if (!saved_sums.empty()) checkpoints.writes_too(saved_sums);
   PhaseSeconds seconds;
   std::unique_ptr<ResultWriter> result;
+  std::optional<KeySumsWriter> sums_file;
+  SolveAids aids{.progress = session.progress, .checkpoints = &checkpoints, .memory = memory};
+  if (!saved_sums.empty()) aids.keep_sums = [&](Index, const KeySumWords& sums) { sums_file->write(sums); };
+  if (given) aids.given_sums = [&](Index head, const KeySumWords& sums) { given->read(head, sums); };
+  CoordinateWishes coordinates = coordinate_wishes(wishes);
+  if (given) coordinates.given = given->coordinates();
   try {
     const auto measure = [&] {
-      return measure_problem(comm, problem, coordinate_wishes(wishes), seconds, session.progress,
-                             checkpoints.control(), memory);
+      return measure_problem(comm, problem, coordinates, seconds, session.progress, checkpoints.control(),
+                             memory);
     };
     std::optional<ProblemMeasurement> measurement;
-    if (resume) measurement = checkpoints.resume(problem, coordinate_wishes(wishes), measure);
+    if (resume) measurement = checkpoints.resume(problem, coordinates, measure);
     if (!measurement) measurement = measure();
+    if (given) given->check(*measurement, coordinates.negligible_score, problem.name());
     SolveOutcome outcome = solve(
         comm, problem, *measurement, wishes,
-        [&](const std::vector<PlannedHead>&) -> RowSink {
+        [&](const std::vector<PlannedHead>& heads) -> RowSink {
+          if (!saved_sums.empty())
+            sums_file.emplace(comm, saved_sums, saved_sums + ".partial." + checkpoints.run(), problem.shape(),
+                              *measurement, wishes, heads);
           result = std::make_unique<ResultWriter>(comm, output, problem.description(),
                                                   wishes.output_precision, overwrite, checkpoints.run());
           checkpoints.begin(*measurement, *result);
           return
               [&](Index head, Range rows, const RowOutputs& outputs) { result->write(head, rows, outputs); };
         },
-        seconds, session.progress, &checkpoints, memory);
+        seconds, aids);
     {
       session.progress.begin("check what is written", 0);
       const Timed timed(outcome.seconds.write);
@@ -192,6 +235,7 @@ ExitCode run_solve(const Session& session, const CommandLine& line) {
     facts.total_seconds = session.since_init.seconds();
     const Json report = solve_report(comm, problem, *measurement, wishes, outcome, facts);
     lock.confirm();
+    if (sums_file) sums_file->commit();
     result->commit(report, measurement->fingerprint(), checkpoints.solved_as());
     checkpoints.finish();
     if (line.given("report")) write_text(comm, line.text("report"), report.dump(2) + "\n");
