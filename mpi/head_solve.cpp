@@ -12,6 +12,7 @@
 #include "degree_needs.hpp"
 #include "key_tiles.hpp"
 #include "subset_attention.hpp"
+#include "text.hpp"
 #include "tiles.hpp"
 #include "work.hpp"
 
@@ -102,7 +103,7 @@ class HeadSolve {
       round_.exact ? sum_exactly() : evaluate_polynomials();
       source_ = Source::keys;
       if (planned_.plan.method == Method::exact || planned_.plan.degree_is_fixed) return;
-      MissingRows missing = gather(comm_, round_.missing, file_shape_.width);
+      MissingRows missing = gather_missing(round_.missing);
       if (missing.count() == 0) return;
       begin_round(std::move(missing));
     }
@@ -169,6 +170,15 @@ class HeadSolve {
         deliver({number, number + 1}, one);
       }
     });
+  }
+
+  /// Collective: the rows of all ranks that miss the promise, on all of them.
+  MissingRows gather_missing(const MissingRows& mine) const {
+    const auto rows = static_cast<double>(comm_.sum(std::int64_t{mine.count()}));
+    memory_.need(comm_,
+                 problem_.name() + ": keeping the " + short_number(rows) + " rows that miss the promise",
+                 3 * 8 * rows * static_cast<double>(file_shape_.width + 1));
+    return gather(comm_, mine, file_shape_.width);
   }
 
   /// Needs: the rows that missed the promise in the round that ends. Leaves: the next round, of those alone.
@@ -493,7 +503,7 @@ class HeadSolve {
       }
     });
     state_.keys_counted = true;
-    missing = gather(comm_, missing, file_shape_.width);
+    missing = gather_missing(missing);
     outcome_.rows_exact += missing.count();
     return missing;
   }

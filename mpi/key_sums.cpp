@@ -4,6 +4,7 @@
 
 #include "aggregate_keys.hpp"
 #include "checkpointing.hpp"
+#include "degree_needs.hpp"
 #include "text.hpp"
 
 namespace kronattn {
@@ -14,7 +15,7 @@ using nlohmann::json;
 
 const char* const kind = "key sums";
 
-/// What the sums of two files must have in common to be exchanged.
+/// What the problem of a file must have in common with another's for its sums to serve it.
 json shape_json(const ProblemShape& shape) {
   return {{"heads", shape.heads},
           {"keys", shape.keys},
@@ -34,7 +35,9 @@ Matrix matrix(const json& kept, Index columns) {
   const auto entries = kept.at("entries").get<std::vector<double>>();
   if (kept.at("columns") != columns || rows < 0 || static_cast<Index>(entries.size()) != rows * columns)
     throw std::runtime_error("a sample of another shape");
-  return Eigen::Map<const Matrix>(entries.data(), rows, columns);
+  const Matrix sample = Eigen::Map<const Matrix>(entries.data(), rows, columns);
+  if (!sample.allFinite()) throw std::runtime_error("a sample that is not finite");
+  return sample;
 }
 
 json to_json(const MonomialChoice& choice) {
@@ -46,8 +49,19 @@ json to_json(const MonomialChoice& choice) {
 
 MonomialChoice monomial_choice(const json& kept) {
   const auto weights = kept.at("axis_weights").get<std::vector<double>>();
-  return {kept.at("degree"), kept.at("threshold"),
-          Eigen::Map<const Vector>(weights.data(), static_cast<Index>(weights.size()))};
+  const MonomialChoice choice{kept.at("degree"), kept.at("threshold"),
+                              Eigen::Map<const Vector>(weights.data(), static_cast<Index>(weights.size()))};
+  if (choice.degree < 0 || choice.degree > largest_degree || !(choice.threshold >= 0))
+    throw std::runtime_error("monomials that can't be");
+  return choice;
+}
+
+double monomial_count(Index width, const MonomialChoice& choice) {
+  try {
+    return static_cast<double>(planned_monomials(width, choice).count());
+  } catch (const NoPlan&) {
+    return 0;
+  }
 }
 
 std::uint64_t sum_words(const ProblemShape& shape, double rank) {
@@ -154,19 +168,25 @@ std::vector<CoordinateWishes::Given> KeySums::coordinates() const {
 }
 
 void KeySums::check(const ProblemMeasurement& measurement, double negligible_score,
-                    const std::string& problem) const {
+                    const Problem& problem) const {
   for (std::size_t h = 0; h < heads_.size(); ++h) {
     const MeasuredHead& head = measurement.heads[h];
     const std::string of_head = heads_.size() > 1 ? " of head " + std::to_string(h) : "";
     if (measurement.key_contents[h] != heads_[h].content ||
         head.change.none() == heads_[h].coordinates.change)
       throw AgreedFailure(path_ + ": its sums" + of_head + " are of other keys or values than those in " +
-                          problem);
+                          problem.name());
+    const ProblemShape& shape = problem.shape();
+    const MonomialChoice& choice = heads_[h].monomials;
+    const ProblemShape changed = head.changed_shape(shape);
+    if ((choice.threshold > 0 && choice.axis_weights.size() != changed.width) ||
+        sum_words(shape, monomial_count(changed.width, choice)) != heads_[h].words)
+      throw AgreedFailure(path_ + ": can't be believed: other monomials" + of_head + " than it says");
     if (!head.change.none() && !(head.changed.queries.score_error <= negligible_score))
       throw AgreedFailure(path_ + ": the coordinates of its sums" + of_head +
-                          " do not serve the queries of " + problem + ": scores would be off by up to " +
-                          short_number(head.changed.queries.score_error) + "; need at most " +
-                          short_number(negligible_score) +
+                          " do not serve the queries of " + problem.name() +
+                          ": scores would be off by up to " + short_number(head.changed.queries.score_error) +
+                          "; need at most " + short_number(negligible_score) +
                           ", so a larger --epsilon, or new sums, made without --sums");
   }
 }

@@ -55,8 +55,7 @@ class KeySums {
 
   /// Throws AgreedFailure unless the problem that was measured has these keys and values, and queries that
   /// these coordinates serve: none of their scores is off by more than `negligible_score`.
-  void check(const ProblemMeasurement& measurement, double negligible_score,
-             const std::string& problem) const;
+  void check(const ProblemMeasurement& measurement, double negligible_score, const Problem& problem) const;
 
   /// The sums of a head, on rank 0; others leave `sums` as they are. Heads may be left out, not gone back to.
   /// Throws std::runtime_error.

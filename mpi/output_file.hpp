@@ -50,6 +50,10 @@ class OutputFile {
   /// What is written stays even if it is not finished: a checkpoint refers to it.
   void keep_unfinished() { created_ = false; }
 
+  /// Another file of the run can't be written on this rank: this one is not closed any more, since closing a
+  /// file that all ranks write hangs where one of them can't.
+  void disk_has_failed() { write_failed_ = true; }
+
   /// Collective: what is written is on disk.
   void flush();
 

@@ -29,6 +29,8 @@ class ResultWriter {
 
   /// Collective: on disk as far as it is written.
   void flush() { file_.flush(); }
+  /// As OutputFile's.
+  void disk_has_failed() { file_.disk_has_failed(); }
   /// What is written is kept even if it is not finished.
   void keep_unfinished() { file_.keep_unfinished(); }
   /// Of all rows that this rank has written.

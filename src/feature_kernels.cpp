@@ -277,13 +277,14 @@ void aggregate_columns(Index count, const BlockOf<T>& block, const T* weighted, 
 
 /// The split of FixedPointSums::add; the integers' bias is taken off when the sums are merged.
 template <class T>
-void add_products(const T* products, Index count, double to_high, std::uint64_t* high, std::uint64_t* low) {
+HWY_NOINLINE void add_products(const T* products, Index count, double to_high, std::uint64_t* high,
+                               std::uint64_t* low) {
   const Lanes<double> d;
   const Lanes<std::uint64_t> integers;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   const auto bias = hn::Set(d, FixedPointSums::round_to_integer);
   const auto scale = hn::Set(d, to_high), low_scale = hn::Set(d, FixedPointSums::low_per_high);
-  for (Index i = 0; i < count; i += lanes) {
+  const auto add_lanes = [&](Index i, auto some) {
     Vec<double> term;
     if constexpr (sizeof(T) == sizeof(double))
       term = hn::Load(d, products + i);
@@ -293,14 +294,18 @@ void add_products(const T* products, Index count, double to_high, std::uint64_t*
     const auto as_integer = hn::Add(scaled, bias);
     const auto rest = hn::Sub(scaled, hn::Sub(as_integer, bias));
     const auto low_integer = hn::MulAdd(rest, low_scale, bias);
-    const auto ours = hn::FirstN(integers, static_cast<std::size_t>(std::min(count - i, lanes)));
     const auto add = [&](std::uint64_t* words, Vec<double> term_words) {
-      const auto more = hn::IfThenElseZero(ours, hn::BitCast(integers, term_words));
+      const auto more = some(hn::BitCast(integers, term_words));
       hn::StoreU(hn::Add(hn::LoadU(integers, words), more), integers, words);
     };
     add(high + i, as_integer);
     add(low + i, low_integer);
-  }
+  };
+  Index i = 0;
+  for (; i + lanes <= count; i += lanes) add_lanes(i, [](Vec<std::uint64_t> words) { return words; });
+  if (i == count) return;
+  const auto ours = hn::FirstN(integers, static_cast<std::size_t>(count - i));
+  add_lanes(i, [&](Vec<std::uint64_t> words) { return hn::IfThenElseZero(ours, words); });
 }
 
 template <class T>

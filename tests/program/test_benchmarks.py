@@ -87,6 +87,20 @@ class Peers(ProgramTest):
         self.assertGreater(float(own["degree 5, n = 2,000"]["error"]), 0)
 
 
+class Overheads(ProgramTest):
+    def test_quick_table(self):
+        summary = self.folder / "overheads.json"
+        outcome = run_benchmark("overheads", "--quick", "--folder", self.folder, "--json", summary)
+        self.assertEqual(outcome.returncode, 0, outcome.stderr)
+        rows, known = table_rows(outcome.stdout), json.loads(summary.read_text())
+        self.assertEqual([row["order, epsilon"] for row in rows], ["2, 1e-3", "2, 1e-6", "3, 1e-3", "3, 1e-6"])
+        for numbers in known:
+            for share in [*numbers["equal bits"], *numbers["content"], *(share for share, _ in numbers["0"])]:
+                if share is not None:  # without perf
+                    self.assertTrue(0 <= share < 1, numbers)
+            self.assertGreater(min(saves for _, saves in numbers["0"]), 0)
+
+
 def bessel(x, order):
     """I_order(x), the modified Bessel function, by its series."""
     return sum((x / 2) ** (2 * m + order) / (math.factorial(m) * math.factorial(m + order)) for m in range(30))

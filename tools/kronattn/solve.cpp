@@ -197,7 +197,15 @@ ExitCode run_solve(const Session& session, const CommandLine& line) {
   std::unique_ptr<ResultWriter> result;
   std::optional<KeySumsWriter> sums_file;
   SolveAids aids{.progress = session.progress, .checkpoints = &checkpoints, .memory = memory};
-  if (!saved_sums.empty()) aids.keep_sums = [&](Index, const KeySumWords& sums) { sums_file->write(sums); };
+  if (!saved_sums.empty())
+    aids.keep_sums = [&](Index, const KeySumWords& sums) {
+      try {
+        sums_file->write(sums);
+      } catch (const std::exception&) {
+        result->disk_has_failed();
+        throw;
+      }
+    };
   if (given) aids.given_sums = [&](Index head, const KeySumWords& sums) { given->read(head, sums); };
   CoordinateWishes coordinates = coordinate_wishes(wishes);
   if (given) coordinates.given = given->coordinates();
@@ -209,7 +217,7 @@ ExitCode run_solve(const Session& session, const CommandLine& line) {
     std::optional<ProblemMeasurement> measurement;
     if (resume) measurement = checkpoints.resume(problem, coordinates, measure);
     if (!measurement) measurement = measure();
-    if (given) given->check(*measurement, coordinates.negligible_score, problem.name());
+    if (given) given->check(*measurement, coordinates.negligible_score, problem);
     SolveOutcome outcome = solve(
         comm, problem, *measurement, wishes,
         [&](const std::vector<PlannedHead>& heads) -> RowSink {
