@@ -40,9 +40,9 @@ struct Attention {
 /// one rank's alone: then end the run.
 ///
 /// Cost: that of the plan, by the polynomial method 2 r (d_v + 1) flops for every query and key row and one
-/// allreduce of 2 r (d_v + 1) integers a mode; before it all rows, after it the outputs change hands once.
-/// Memory: the rank's share twice, and that of the plan. Uses omp_get_max_threads() threads. Source: the
-/// papers named in README.md.
+/// reduce-scatter of 2 r (d_v + 1) integers a mode, one allgather of r (d_v + 1) numbers; before it all rows,
+/// after it the outputs change hands once. Memory: the rank's share twice, and that of the plan. Uses
+/// omp_get_max_threads() threads. Source: the papers named in README.md.
 Attention attention(const Communicator& comm, const AttentionInput& input, const Wishes& wishes);
 
 }  // namespace kronattn

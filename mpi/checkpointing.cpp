@@ -219,13 +219,13 @@ std::optional<ProblemMeasurement> Checkpointing::resume(ProblemFile& problem, co
   return measurement;
 }
 
-void Checkpointing::read_sums(const std::vector<SumWords>& modes) {
+void Checkpointing::read_sums(const KeySumWords& modes) {
   if (!reader_) return;
   std::uint64_t words = 0;
-  for (const SumWords& mode : modes) words += mode.words.size();
+  for (const std::span<std::int64_t> mode : modes) words += mode.size();
   if (words != reader_->words())
     throw TornCheckpoint("the checkpoint has other key sums than this run; start over without --resume");
-  for (const SumWords& mode : modes) reader_->read(mode.words);
+  for (const std::span<std::int64_t> mode : modes) reader_->read(mode);
   reader_.reset();
 }
 
@@ -241,39 +241,28 @@ void Checkpointing::begin(const ProblemMeasurement& measurement, ResultWriter& r
   });
 }
 
-/// Collective: brings the shares of the sums together and writes all. Says why it could not be done, on all
-/// ranks.
-std::string Checkpointing::write(const json& header, const std::vector<SumWords>& modes) {
-  constexpr std::size_t chunk = std::size_t{1} << 17;
+/// Collective: brings the sums together and writes all. Says why it could not be done, on all ranks.
+std::string Checkpointing::write(const json& header, const KeySumWords& modes) {
   std::uint64_t words = 0;
-  for (const SumWords& mode : modes) words += mode.words.size();
+  for (const std::span<std::int64_t> mode : modes) words += mode.size();
   std::optional<CheckpointWriter> file;
-  std::string trouble;
-  // Whatever happens on rank 0, it takes part in the reductions to come.
-  const auto attempt = [&](const auto& work) {
-    if (!comm_.root() || !trouble.empty()) return;
-    try {
-      work();
-    } catch (const std::exception& error) {
-      trouble = error.what();
-    }
-  };
-  attempt([&] { file.emplace(partial(run_) + endings[saves_ % 2], header, words); });
-  std::vector<std::int64_t> sum;
-  for (const SumWords& mode : modes) {
-    attempt([&] { file->write(mode.words.first(mode.shared)); });
-    for (std::size_t begin = mode.shared; begin < mode.words.size(); begin += chunk) {
-      const auto mine = mode.words.subspan(begin, std::min(chunk, mode.words.size() - begin));
-      sum.assign(mine.begin(), mine.end());
-      comm_.sum_to_root(sum);
-      attempt([&] { file->write(sum); });
-    }
+  try {
+    comm_.together([&] {
+      if (comm_.root()) file.emplace(partial(run_) + endings[saves_ % 2], header, words);
+    });
+    const std::string trouble =
+        put_sums(comm_, modes, [&](std::span<const std::int64_t> sums) { file->write(sums); });
+    if (!trouble.empty()) return trouble;
+    comm_.together([&] {
+      if (comm_.root()) file->commit();
+    });
+  } catch (const AgreedFailure& failure) {
+    return failure.what();
   }
-  attempt([&] { file->commit(); });
-  return comm_.broadcast(trouble, 0);
+  return "";
 }
 
-void Checkpointing::save(const SolveState& state, const std::vector<SumWords>& modes) {
+void Checkpointing::save(const SolveState& state, const KeySumWords& modes) {
   const Stopwatch watch;
   result_->flush();
   json header;

@@ -17,7 +17,6 @@
 
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -47,13 +46,6 @@ std::string difference(const nlohmann::json& there, const nlohmann::json& here);
 /// Names of what earlier runs to this output have left beside it, on this process alone.
 std::vector<std::string> leftovers(const std::string& output);
 
-/// Key sums on their way to or from a checkpoint. Words before `shared` are the same on all ranks, the others
-/// are each rank's share.
-struct SumWords {
-  std::span<std::int64_t> words;
-  std::size_t shared = 0;
-};
-
 class Checkpointing {
  public:
   /// Tells what a user should know though nothing failed.
@@ -77,7 +69,7 @@ class Checkpointing {
   /// What is gone on from, or nothing.
   const SolveState* resumed() const { return resumed_ ? &*resumed_ : nullptr; }
   /// The key sums of it, all of them; on rank 0, others leave `modes` as they are. Throws TornCheckpoint.
-  void read_sums(const std::vector<SumWords>& modes);
+  void read_sums(const KeySumWords& modes);
 
   /// Collective: the measurement is made and rows will be written to `result`, which outlives this. Brings
   /// the rows of the resumed run there.
@@ -85,7 +77,7 @@ class Checkpointing {
 
   /// Collective. Saves `state`, which is that of all ranks. What can't be saved is noted, and the run goes
   /// on.
-  void save(const SolveState& state, const std::vector<SumWords>& modes);
+  void save(const SolveState& state, const KeySumWords& modes);
 
   /// What stands in the result beside its fingerprint, on rank 0: the identity and the stamp of the problem's
   /// file.
@@ -113,7 +105,7 @@ class Checkpointing {
   std::vector<Found> candidates(std::string& foreign) const;
   bool rows_are_there(const Found& found, const ProblemFile& problem) const;
   void remove_files(const std::vector<std::string>& runs) const;
-  std::string write(const nlohmann::json& header, const std::vector<SumWords>& modes);
+  std::string write(const nlohmann::json& header, const KeySumWords& modes);
 
   const Communicator& comm_;
   std::string output_, problem_path_, run_;

@@ -7,14 +7,16 @@
 
 #include "instruction_set.hpp"
 #include "text.hpp"
+#include "tiles.hpp"
 #include "watchdog.hpp"
 
 namespace kronattn {
 
 namespace {
 
-constexpr Index largest_count = Index{1} << 28;     // counts are int in MPI 3.1
-constexpr Index reduced_together = Index{1} << 20;  // MPI holds as many in a buffer of its own
+constexpr Index largest_count = Index{1} << 28;          // counts are int in MPI 3.1
+constexpr Index reduced_together = Index{1} << 20;       // MPI holds as many in a buffer of its own
+constexpr Index shared_together = reduced_together / 2;  // items of which each rank has a share
 
 void check(int code, const char* call) {
   if (code == MPI_SUCCESS) return;
@@ -71,6 +73,65 @@ void Communicator::together(const std::function<void()>& work) const {
 void Communicator::sum(std::span<std::int64_t> values) const {
   allreduce(values.data(), static_cast<Index>(values.size()), MPI_INT64_T, MPI_SUM, comm_);
   bytes_reduced_ += static_cast<std::int64_t>(values.size() * sizeof(std::int64_t));
+}
+
+namespace {
+
+/// Some items, and who has which of them: counts and places in `words` each, as MPI takes them.
+struct SharedItems {
+  SharedItems(Index items, Index words, int ranks) {
+    for (int rank = 0; rank < ranks; ++rank) {
+      const Range share = share_of_rows(items, 1, ranks, rank);
+      counts.push_back(static_cast<int>(share.size() * words));
+      places.push_back(static_cast<int>(share.begin * words));
+    }
+  }
+  std::vector<int> counts, places;
+};
+
+template <class Work>
+void for_each_piece(Index items, Work work) {
+  for (Index begin = 0; begin < items; begin += shared_together)
+    work(begin, std::min(shared_together, items - begin));
+}
+
+}  // namespace
+
+void Communicator::sum_shares(std::span<std::int64_t> values, Index words) const {
+  bytes_reduced_ += static_cast<std::int64_t>(values.size_bytes());
+  if (size_ == 1) return;
+  const Activity::Waiting waiting;
+  std::vector<std::int64_t> mine;
+  for_each_piece(static_cast<Index>(values.size()) / words, [&](Index first, Index items) {
+    const SharedItems shared(items, words, size_);
+    const auto rank = static_cast<std::size_t>(rank_);
+    mine.resize(static_cast<std::size_t>(shared.counts[rank]));
+    std::int64_t* piece = values.data() + first * words;
+    check(MPI_Reduce_scatter(piece, mine.data(), shared.counts.data(), MPI_INT64_T, MPI_SUM, comm_),
+          "MPI_Reduce_scatter");
+    std::fill_n(piece, items * words, 0);
+    std::copy(mine.begin(), mine.end(), piece + shared.places[rank]);
+  });
+}
+
+std::vector<Range> Communicator::shares(Index items) const {
+  std::vector<Range> all;
+  for_each_piece(items, [&](Index first, Index count) {
+    const Range share = share_of_rows(count, 1, size_, rank_);
+    all.push_back({first + share.begin, first + share.end});
+  });
+  return all;
+}
+
+void Communicator::gather_shares(double* values, Index items) const {
+  if (size_ == 1) return;
+  const Activity::Waiting waiting;
+  for_each_piece(items, [&](Index first, Index count) {
+    const SharedItems shared(count, 1, size_);
+    check(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, values + first, shared.counts.data(),
+                         shared.places.data(), MPI_DOUBLE, comm_),
+          "MPI_Allgatherv");
+  });
 }
 
 void Communicator::sum_to_root(std::span<std::int64_t> values) const {

@@ -68,7 +68,14 @@ class Communicator {
   void together(const std::function<void()>& work) const;
 
   void sum(std::span<std::int64_t> values) const;  // elementwise, in place, any length
-  /// The same, on rank 0 alone; others keep what they have.
+  /// The same of items of `words` integers each, but each rank gets the sums of its shares alone, and 0
+  /// elsewhere: half of what sum() sends.
+  void sum_shares(std::span<std::int64_t> values, Index words) const;
+  /// Of so many items, this rank's shares.
+  std::vector<Range> shares(Index items) const;
+  /// The shares of all ranks, of one number an item, on all of them.
+  void gather_shares(double* values, Index items) const;
+  /// Sums on rank 0 alone; others keep what they have.
   void sum_to_root(std::span<std::int64_t> values) const;
   std::int64_t sum(std::int64_t value) const;
   double add(double value) const;  // in an order of MPI's choosing: for figures that are only reported

@@ -298,23 +298,44 @@ bool write_rows(const Handle& dataset, bool heads, Index head, Range rows, hid_t
          H5Dwrite(dataset.get(), type, in_memory.get(), in_file.get(), H5P_DEFAULT, data) >= 0;
 }
 
-LengthWatch::LengthWatch(const std::string& path)
+Extent extent_of(const Handle& dataset, bool heads, Index head, Range rows, Index row_bytes) {
+  const haddr_t begin = H5Dget_offset(dataset.get());
+  if (begin == HADDR_UNDEF) return {};
+  const Index before = heads ? head * dataset_info(dataset).shape[1] : 0;
+  return {static_cast<std::int64_t>(begin) + (before + rows.begin) * row_bytes, rows.size() * row_bytes};
+}
+
+SystemFile::SystemFile(const std::string& path)
     : path_(path), descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
   if (descriptor_ < 0) throw std::runtime_error(path + ": " + std::strerror(errno));
   length_ = length();
 }
 
-LengthWatch::~LengthWatch() {
+SystemFile::~SystemFile() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-std::int64_t LengthWatch::length() const {
+std::int64_t SystemFile::length() const {
   struct stat status {};
   if (fstat(descriptor_, &status) != 0) throw std::runtime_error(path_ + ": " + std::strerror(errno));
   return status.st_size;
 }
 
-void LengthWatch::check() const {
+void SystemFile::read_ahead(Extent extent) const {
+  if (extent.bytes > 0) posix_fadvise(descriptor_, extent.begin, extent.bytes, POSIX_FADV_WILLNEED);
+}
+
+void SystemFile::write_behind(Extent extent) const {
+#ifdef SYNC_FILE_RANGE_WRITE
+  constexpr std::int64_t worth_a_call = 1 << 16;
+  if (extent.bytes >= worth_a_call)
+    sync_file_range(descriptor_, extent.begin, extent.bytes, SYNC_FILE_RANGE_WRITE);
+#else
+  static_cast<void>(extent);
+#endif
+}
+
+void SystemFile::check_length() const {
   const std::int64_t now = length();
   if (now < length_)
     throw std::runtime_error(path_ + " was cut short while it was being read: " + std::to_string(now) +

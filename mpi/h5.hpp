@@ -95,17 +95,29 @@ Storage storage(const Handle& dataset);
 bool read_rows(const Handle& dataset, bool heads, Index head, Range rows, hid_t type, void* data);
 bool write_rows(const Handle& dataset, bool heads, Index head, Range rows, hid_t type, const void* data);
 
-/// Watches the length of a file that is open for reading: parallel HDF5 reads zeros beyond its end.
-class LengthWatch {
+/// Bytes of a file.
+struct Extent {
+  std::int64_t begin = 0, bytes = 0;
+};
+/// Where rows of `row_bytes` each stand, as read_rows has them; nothing where they don't stand side by side.
+Extent extent_of(const Handle& dataset, bool heads, Index head, Range rows, Index row_bytes);
+
+/// A file that HDF5 has open as the system knows it, for what HDF5 does not do.
+class SystemFile {
  public:
   /// Throws std::runtime_error with the path.
-  explicit LengthWatch(const std::string& path);
-  ~LengthWatch();
-  LengthWatch(const LengthWatch&) = delete;
-  LengthWatch& operator=(const LengthWatch&) = delete;
+  explicit SystemFile(const std::string& path);
+  ~SystemFile();
+  SystemFile(const SystemFile&) = delete;
+  SystemFile& operator=(const SystemFile&) = delete;
 
-  /// Throws std::runtime_error if the file is shorter than it was.
-  void check() const;
+  /// Throws std::runtime_error if the file is shorter than it was: parallel HDF5 reads zeros beyond its end.
+  void check_length() const;
+
+  /// The system starts to read these bytes, or to bring them to disk, and the caller goes on: a hint, which
+  /// may do nothing.
+  void read_ahead(Extent extent) const;
+  void write_behind(Extent extent) const;
 
  private:
   std::int64_t length() const;

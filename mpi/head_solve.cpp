@@ -49,6 +49,7 @@ struct HeadSums {
 
   Monomials monomials;
   std::vector<KeyAggregate> modes;
+  std::vector<Range> reduced;  // sums of a mode, (r, d_v + 1), that were shared out together
 };
 
 /// One head on its way from the measurement to its rows. What decides bits comes from measurement, plan and
@@ -220,9 +221,8 @@ class HeadSolve {
 
   Index round_rows() const { return round_.rows ? round_.rows->count() : shape_.queries; }
 
-  /// Collective: what is done now, over all ranks, goes into a checkpoint. Sums before `shared` monomials are
-  /// the same on all ranks.
-  void save(Index shared) {
+  /// Collective: what is done now, over all ranks, goes into a checkpoint.
+  void save() {
     if (checkpoints_ == nullptr) return;
     if (round_.rows) deliver_late_rows();
     SolveState all = state_;
@@ -239,7 +239,7 @@ class HeadSolve {
     std::vector<std::int64_t> halves = outcome_.content.halves();
     comm_.sum(halves);
     all.figures.content = ContentSum(halves);
-    checkpoints_->save(all, sum_words(shared));
+    checkpoints_->save(all, sum_words());
   }
 
   RowSet add_gathered(const RowSet& known, const RowSet& mine) {
@@ -249,19 +249,10 @@ class HeadSolve {
     return all;
   }
 
-  KeySumWords all_words() {
+  KeySumWords sum_words() {
     KeySumWords words;
-    for (KeyAggregate& mode : sums_->modes) words.push_back(mode.words(0));
-    return words;
-  }
-
-  std::vector<SumWords> sum_words(Index shared) {
-    std::vector<SumWords> words;
     if (round_.exact || !sums_) return words;
-    const Index in_all = sums_->monomials.count();
-    for (const std::span<std::int64_t> all : all_words())
-      words.push_back(
-          {all, all.size() / static_cast<std::size_t>(in_all) * static_cast<std::size_t>(shared)});
+    for (KeyAggregate& mode : sums_->modes) words.push_back(mode.words(0));
     return words;
   }
 
@@ -273,7 +264,7 @@ class HeadSolve {
     if (round_.rows) deliver_late_rows();
   }
 
-  /// Collective. Leaves: the sums of this round over all ranks, on all ranks.
+  /// Collective. Leaves: the sums of this round over all ranks, on each rank its share.
   void sum_keys() {
     comm_.together([&] { make_room_for_sums(); });
     new_keys_.assign(file_shape_.keys.size(), RowSet());
@@ -286,15 +277,15 @@ class HeadSolve {
       new_keys_[m] = RowSet();
     }
     planned_.estimate.rank = static_cast<double>(sums_->monomials.count());
-    if (aids_.keep_sums && round_.is_first()) comm_.together([&] { aids_.keep_sums(number_, all_words()); });
+    if (aids_.keep_sums && round_.is_first()) aids_.keep_sums(number_, sum_words());
   }
 
   void make_room_for_sums() {
     if (source_ != Source::keys || !sums_ || !adds_a_degree()) {
       sums_.reset();
       sums_.emplace(shape_, planned_.plan.monomials);
-      if (source_ == Source::checkpoint) checkpoints_->read_sums(sum_words(0));
-      if (source_ == Source::file) aids_.given_sums(number_, all_words());
+      if (source_ == Source::checkpoint) checkpoints_->read_sums(sum_words());
+      if (source_ == Source::file) aids_.given_sums(number_, sum_words());
       return;
     }
     sums_->monomials.add_degree([](Index, Index) { return true; });
@@ -330,7 +321,7 @@ class HeadSolve {
           aggregate_step(m, rows, from_degree);
           new_keys_[m].add(rows);
         },
-        [&](bool) { save(first_own_monomial()); });
+        [&](bool) { save(); });
   }
 
   void aggregate_step(std::size_t mode, Range rows, Index from_degree) {
@@ -350,12 +341,33 @@ class HeadSolve {
     progress_.advance(rows.size());
   }
 
-  /// Collective: one allreduce of 2 r (d_v + 1) integers a mode, r the monomials from `first` on. Leaves:
-  /// their sums over all ranks, on all ranks.
+  /// Collective: a reduction of 2 r (d_v + 1) integers a mode, r the monomials from `first` on. Leaves: on
+  /// each rank its share of the sums over all ranks.
   void sum_over_ranks(Index first) {
     progress_.begin("reduce", 0);
     const Timed timed(outcome_.seconds.reduce);
-    for (KeyAggregate& mode : sums_->modes) comm_.sum(mode.words(first));
+    for (KeyAggregate& mode : sums_->modes) comm_.sum_shares(mode.words(first), 2);
+    if (first == 0) sums_->reduced.clear();
+    const Index columns = shape_.value_width + 1;
+    sums_->reduced.push_back({first * columns, sums_->monomials.count() * columns});
+  }
+
+  /// Collective. Needs: each rank's share of the sums. Leaves: what queries are multiplied with, on all
+  /// ranks, each having multiplied its share.
+  Matrix combined_sums() {
+    const HeadSums& sums = *sums_;
+    Matrix combined;
+    comm_.together([&] {
+      const Timed timed(outcome_.seconds.evaluate);
+      combined.resize(sums.monomials.count(), shape_.value_width + 1);
+      const Vector weights = multinomial_weights(sums.monomials, coordinates_.weights / score_unit(head_));
+      for (Range all : sums.reduced)
+        for (Range share : comm_.shares(all.size()))
+          combine_modes(sums.modes, weights, {all.begin + share.begin, all.begin + share.end}, combined);
+    });
+    const Timed timed(outcome_.seconds.reduce);
+    for (Range all : sums.reduced) comm_.gather_shares(combined.data() + all.begin, all.size());
+    return combined;
   }
 
   /// What the next degree takes more, or where the sums are made anew, four times as many monomials.
@@ -370,25 +382,25 @@ class HeadSolve {
     return head_bytes(shape_, more) + copied + least_bytes_in_flight(file_shape_);
   }
 
-  QueryEvaluation evaluation() {
+  QueryEvaluation evaluation(const Matrix& combined) {
     const HeadSums& sums = *sums_;
     const Timed timed(outcome_.seconds.evaluate);
-    Matrix combined = combine_modes(
-        sums.modes, multinomial_weights(sums.monomials, coordinates_.weights / score_unit(head_)),
-        shape_.value_width + 1);
     const bool drops = planned_.plan.monomials.threshold > 0;
     return QueryEvaluation(
-        head_, shape_, coordinates_, sums.monomials, std::move(combined),
+        head_, shape_, coordinates_, sums.monomials, combined,
         drops ? DroppedMonomials(sums.monomials, head_, shape_, coordinates_.queries.exponents)
               : DroppedMonomials(),
         wishes_.output_precision, promise_, planned_.plan.degree_is_fixed);
   }
 
-  /// Collective. Needs: the sums over all ranks. Leaves: this rank's rows in the sink or on their way there,
-  /// but for those that miss the promise.
+  /// Collective. Needs: the sums over all ranks, in shares. Leaves: this rank's rows in the sink or on their
+  /// way there, but for those that miss the promise.
   void evaluate_rows() {
     std::unique_ptr<QueryEvaluation> queries;
-    comm_.together([&] { queries.reset(new QueryEvaluation(evaluation())); });
+    {
+      const Matrix combined = combined_sums();
+      comm_.together([&] { queries.reset(new QueryEvaluation(evaluation(combined))); });
+    }
     const RowSet share = round_.done.rest(round_rows()).share(query_tile_rows, comm_.size(), comm_.rank());
     const std::vector<Range> blocks = share.blocks(step_rows(
         query_tile_rows, 8.0 * static_cast<double>(file_shape_.width + shape_.value_width),
@@ -400,7 +412,7 @@ class HeadSolve {
           evaluate_step(*queries, blocks[static_cast<std::size_t>(i)]);
           new_done_.add(blocks[static_cast<std::size_t>(i)]);
         },
-        [&](bool) { save(sums_->monomials.count()); });
+        [&](bool) { save(); });
   }
 
   /// Rows by place in the round.
@@ -550,7 +562,7 @@ class HeadSolve {
           // Rows in flight are lost when the run stops here, those of other passes are not.
           if (++tuples % tuples_a_step == 0)
             control_.meet(comm_, [&](bool last) {
-              if (last) save(0);
+              if (last) save();
             });
         });
         outputs = attention.finish(certificate);
@@ -570,7 +582,7 @@ class HeadSolve {
         outcome_.content.merge(keys);
         state_.keys_counted = true;
       }
-      control_.meet(comm_, [&](bool) { save(0); });
+      control_.meet(comm_, [&](bool) { save(); });
     }
   }
 

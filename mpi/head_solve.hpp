@@ -1,8 +1,9 @@
 // One head on its way from measurement and plan to its rows, step by step.
 //
-//   polynomial   key tiles -> sums, one reduction of 2 r (d_v + 1) integers a mode -> values of query tiles;
-//   rows that miss
-//                the promise go to all ranks and are summed exactly, or with more monomials
+//   polynomial   key tiles -> sums; each rank gets its share of them (2 r (d_v + 1) integers a mode),
+//   multiplies
+//                the modes there, and all get the products (r (d_v + 1) doubles) -> values of query tiles;
+//                rows that miss the promise go to all ranks and are summed exactly, or with more monomials
 //   exact        all tuples of key tiles pass by the query tiles of every rank
 //
 // Each is a round (solve_state.hpp) and is done in steps between which the ranks meet. What all of them leave

@@ -102,8 +102,9 @@ KeySumsWriter::KeySumsWriter(const Communicator& comm, const std::string& path, 
 }
 
 void KeySumsWriter::write(const KeySumWords& sums) {
-  if (!comm_.root()) return;
-  for (const std::span<std::int64_t> words : sums) file_->write(words);
+  const std::string trouble =
+      put_sums(comm_, sums, [&](std::span<const std::int64_t> words) { file_->write(words); });
+  if (!trouble.empty()) throw AgreedFailure(trouble);
 }
 
 void KeySumsWriter::commit() {

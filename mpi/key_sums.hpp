@@ -32,7 +32,7 @@ class KeySumsWriter {
                 const ProblemShape& shape, const ProblemMeasurement& measurement, const Wishes& wishes,
                 const std::vector<PlannedHead>& heads);
 
-  /// The sums of the next head. Called by all ranks; throws std::runtime_error.
+  /// Collective: the sums of the next head. Throws AgreedFailure.
   void write(const KeySumWords& sums);
   /// Collective: on disk, under its name.
   void commit();

@@ -110,6 +110,7 @@ OutputFile::OutputFile(const Communicator& comm, std::string path, std::vector<D
     file_ = h5::open_file(partial_, h5::Access::write, comm);
     comm.together([&] {
       for (const DatasetPlan& dataset : datasets_) open_.push_back(h5::open_dataset(file_, dataset.name));
+      system_file_.emplace(partial_);
     });
   } catch (...) {
     remove();
@@ -194,6 +195,8 @@ void OutputFile::write(std::size_t dataset, Index head, Range rows, const double
                     plan.name + " can't be written");
   written_.push_back({dataset, head, rows, checksum(raw, bytes, 0)});
   bytes_written_ += static_cast<std::int64_t>(bytes);
+  system_file_->write_behind(
+      h5::extent_of(open_[dataset], plan.heads, head, rows, static_cast<Index>(bytes) / rows.size()));
 }
 
 void OutputFile::flush() {

@@ -6,6 +6,7 @@
 // rows, and at the end reads them back and compares checksums.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -87,6 +88,7 @@ class OutputFile {
   bool write_failed_ = false;  // on this rank
   bool created_ = false;       // by this rank, and to be removed if it is not finished
   h5::Handle file_;
+  std::optional<h5::SystemFile> system_file_;
   std::vector<h5::Handle> open_;
   std::vector<Written> written_;
   std::int64_t bytes_written_ = 0;

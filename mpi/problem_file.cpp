@@ -193,7 +193,7 @@ ProblemFile::ProblemFile(const Communicator& comm, const std::string& path, std:
   file_ = h5::open_file(path, h5::Access::read, comm);
   const double most_cached = memory.left(comm, 0) / static_cast<double>(4 * (1 + 2 * shape().modes()));
   comm.together([&] {
-    length_.emplace(path);
+    system_file_.emplace(path);
     const auto open = [&](const std::string& name) {
       h5::Handle dataset = h5::open_dataset(file_, name, most_cached);
       buffer_bytes_ += h5::buffer_bytes(dataset);
@@ -222,11 +222,15 @@ Matrix ProblemFile::read(Part part, Index head, Range rows) {
   if (!h5::read_rows(dataset, description_.has_heads, head, rows, H5T_NATIVE_DOUBLE, data.data()))
     throw std::runtime_error(path_ + ": rows " + std::to_string(rows.begin) + " to " +
                              std::to_string(rows.end) + " of " + part_name(part) + " can't be read");
-  length_->check();
+  system_file_->check_length();
   const Index bytes = part.kind == Part::queries ? description_.query_bytes
                       : part.kind == Part::keys  ? description_.key_bytes[mode]
                                                  : description_.value_bytes[mode];
   bytes_read_ += data.size() * bytes;
+  const Range next{rows.end, std::min(rows.end + rows.size(), this->rows(part))};
+  if (next.size() > 0)
+    system_file_->read_ahead(
+        h5::extent_of(dataset, description_.has_heads, head, next, columns(part) * bytes));
   return data;
 }
 

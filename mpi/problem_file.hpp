@@ -35,6 +35,7 @@ class ProblemFile : public Problem {
   const ProblemShape& shape() const override { return description_.shape; }
   std::string name() const override { return path_; }
   Precision precision() const override { return description_.precision; }
+  /// The rows behind them are on their way meanwhile, as many again: blocks are read in their order.
   Matrix read(Part part, Index head, Range rows) override;
   std::string entry_name(Part part, Index head, Index row, Index column) const override;
   double buffer_bytes() const override { return buffer_bytes_; }
@@ -45,7 +46,7 @@ class ProblemFile : public Problem {
 
   std::string path_;
   ProblemDescription description_;
-  std::optional<h5::LengthWatch> length_;
+  std::optional<h5::SystemFile> system_file_;
   h5::Handle file_, queries_;
   std::vector<h5::Handle> keys_, values_;
   double buffer_bytes_ = 0;

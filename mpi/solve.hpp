@@ -4,7 +4,6 @@
 #pragma once
 
 #include <functional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -25,11 +24,8 @@ class Checkpointing;
 /// Where finished rows go: called by each rank for its own rows, once for each, in any order.
 using RowSink = std::function<void(Index head, Range rows, const RowOutputs& outputs)>;
 
-/// The fixed-point words of a head's key sums, of each mode: the planned monomials', over all ranks.
-using KeySumWords = std::vector<std::span<std::int64_t>>;
-
-/// What takes the key sums of head after head, and what gives them. Called by all ranks at once; rank 0 has
-/// the file.
+/// What takes the planned monomials' key sums of head after head, and what gives them, to rank 0 alone.
+/// Collective.
 using KeySumSink = std::function<void(Index head, const KeySumWords& sums)>;
 using KeySumSource = std::function<void(Index head, const KeySumWords& sums)>;
 

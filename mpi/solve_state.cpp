@@ -78,6 +78,26 @@ RowSet gather(const Communicator& comm, const RowSet& mine) {
   return all;
 }
 
+std::string put_sums(const Communicator& comm, const KeySumWords& modes,
+                     const std::function<void(std::span<const std::int64_t>)>& put) {
+  constexpr std::size_t chunk = std::size_t{1} << 17;
+  std::vector<std::int64_t> sum;
+  std::string trouble;  // on rank 0, which takes part in the reductions to come whatever happens
+  for (const std::span<std::int64_t> words : modes)
+    for (std::size_t begin = 0; begin < words.size(); begin += chunk) {
+      const auto mine = words.subspan(begin, std::min(chunk, words.size() - begin));
+      sum.assign(mine.begin(), mine.end());
+      comm.sum_to_root(sum);
+      if (!comm.root() || !trouble.empty()) continue;
+      try {
+        put(sum);
+      } catch (const std::exception& error) {
+        trouble = error.what();
+      }
+    }
+  return comm.broadcast(trouble, 0);
+}
+
 RowSet SolveState::written(Index of_head, Index queries) const {
   if (of_head < head) return RowSet({0, queries});
   if (of_head > head) return RowSet();

@@ -6,8 +6,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "communicator.hpp"
@@ -36,6 +39,14 @@ struct MissingRows {
 MissingRows gather(const Communicator& comm, const MissingRows& mine, Index width);
 /// Collective: the rows of all ranks, of which no two have the same.
 RowSet gather(const Communicator& comm, const RowSet& mine);
+
+/// The fixed-point words of a head's key sums, of each mode: this rank's part of a sum over ranks.
+using KeySumWords = std::vector<std::span<std::int64_t>>;
+
+/// Collective: the sums over all ranks, mode after mode, go to `put` on rank 0, some at a time. If it throws,
+/// all ranks get the words.
+std::string put_sums(const Communicator& comm, const KeySumWords& modes,
+                     const std::function<void(std::span<const std::int64_t>)>& put);
 
 /// A round of one head.
 struct Round {

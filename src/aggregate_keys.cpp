@@ -114,16 +114,15 @@ double KeyAggregate::roundings(Index degree, Index rows, double rows_per_weight)
   return features + product_and_tile_sum + std::ceil(quantum) + 4;  // 3 of the sum, 1 of a weighted value
 }
 
-Matrix combine_modes(const std::vector<KeyAggregate>& modes, const Vector& weights, Index columns) {
-  Matrix combined(weights.size(), columns);
+void combine_modes(const std::vector<KeyAggregate>& modes, const Vector& weights, Range some,
+                   Matrix& combined) {
+  const Index columns = combined.cols();
 #pragma omp parallel for
-  for (Index a = 0; a < weights.size(); ++a)
-    for (Index c = 0; c < columns; ++c) {
-      double product = weights(a);
-      for (const KeyAggregate& mode : modes) product *= mode(a, c);
-      combined(a, c) = product;
-    }
-  return combined;
+  for (Index i = some.begin; i < some.end; ++i) {
+    double product = weights(i / columns);
+    for (const KeyAggregate& mode : modes) product *= mode(i / columns, i % columns);
+    combined(i / columns, i % columns) = product;
+  }
 }
 
 }  // namespace kronattn

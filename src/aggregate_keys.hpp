@@ -55,8 +55,9 @@ class KeyAggregate {
   FixedPointSums sums_;
 };
 
-/// G = weights * product over the modes of their sums, (r, d_v + 1): what a query's features are multiplied
-/// with.
-Matrix combine_modes(const std::vector<KeyAggregate>& modes, const Vector& weights, Index columns);
+/// Of G = weights * product over the modes of their sums, (r, d_v + 1), what a query's features are
+/// multiplied with: the entries `some`, counted row by row. Others of `combined` stay.
+void combine_modes(const std::vector<KeyAggregate>& modes, const Vector& weights, Range some,
+                   Matrix& combined);
 
 }  // namespace kronattn

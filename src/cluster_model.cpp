@@ -6,9 +6,14 @@
 
 namespace kronattn {
 
-double allreduce_seconds(double bytes, double ranks, const Network& network) {
-  return 2 * std::ceil(std::log2(ranks)) * network.latency +
-         2 * (ranks - 1) / ranks * bytes / network.bandwidth;
+double scatter_seconds(double bytes, double ranks, const Network& network) {
+  return std::ceil(std::log2(ranks)) * network.latency + (ranks - 1) / ranks * bytes / network.bandwidth;
+}
+
+double reduction_seconds(const ProblemShape& shape, double rank, double ranks, const Network& network) {
+  const double of_mode = key_sum_bytes(shape, rank);
+  return static_cast<double>(shape.modes()) * scatter_seconds(of_mode, ranks, network) +
+         scatter_seconds(of_mode / 2, ranks, network);
 }
 
 ClusterSeconds cluster_seconds(const PlannedHead& head, const ProblemShape& shape, double number_bytes,
@@ -25,9 +30,7 @@ ClusterSeconds cluster_seconds(const PlannedHead& head, const ProblemShape& shap
   seconds.own = estimate.own_flops / rates.polynomial;
   seconds.shared = predicted_seconds(shared, shape, rates, cluster.ranks * cluster.threads);
 
-  if (polynomial)
-    seconds.reduce = static_cast<double>(shape.modes()) *
-                     allreduce_seconds(key_sum_bytes(shape, estimate.rank), cluster.ranks, cluster.network);
+  if (polynomial) seconds.reduce = reduction_seconds(shape, estimate.rank, cluster.ranks, cluster.network);
 
   const double width = static_cast<double>(shape.width);
   const double read = number_bytes * (queries * width + keys * (width + columns));

@@ -2,9 +2,11 @@
 //
 // Three things happen one after the other, and each has a size and a rate:
 //   1. computing: the flops of the plan over all threads, but for what every rank does for itself;
-//   2. the reduction: the key sums of each head and mode, b = 16 r (d_v + 1) bytes whatever n is, go to all
-//      P ranks: at the best in 2 ceil(log2 P) messages one after the other and 2 (P - 1)/P b bytes through
-//      the interface of each rank (reduce-scatter, then allgather, by halves);
+//   2. the reduction: of the key sums of each head, b = 16 r (d_v + 1) bytes a mode whatever n is, each of P
+//      ranks gets a share (reduce-scatter), and of their products, b/2 bytes, all get all (allgather): at the
+//      best in k ceil(log2 P) messages one after the other, and (P - 1)/P (k - 1/2) b bytes through the
+//      interface of each rank. An allreduce of each mode would move 2 (P - 1)/P (k - 1) b: a third more at
+//      order 2, 60 % more at order 3;
 //   3. files: the problem is read twice (measured, then summed up), the result written and read back.
 // So with more ranks the first goes down and the second does not: from some number of ranks on it is all
 // there is. Nothing is decided by these seconds. What the exact method broadcasts hides behind its computing,
@@ -36,8 +38,12 @@ struct ClusterSeconds {
   double total() const { return compute() + reduce + files; }
 };
 
-/// Of a sum of `bytes` over the ranks that all of them get; 0 on one rank.
-double allreduce_seconds(double bytes, double ranks, const Network& network);
+/// Of `bytes` that are shared out over the ranks, or gathered from them, by halves; 0 on one rank. An
+/// allreduce is both.
+double scatter_seconds(double bytes, double ranks, const Network& network);
+
+/// Of the key sums of one head.
+double reduction_seconds(const ProblemShape& shape, double rank, double ranks, const Network& network);
 
 /// Of one head. `number_bytes`: of a number in the problem file; the result has one of these in each column
 /// and two doubles a row.

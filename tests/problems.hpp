@@ -141,6 +141,13 @@ struct Settings {
   double weight_of_box = 0.3;
 };
 
+/// G (r, columns), all of it.
+inline Matrix combined_sums(const std::vector<KeyAggregate>& modes, const Vector& weights, Index columns) {
+  Matrix combined(weights.size(), columns);
+  combine_modes(modes, weights, {0, combined.size()}, combined);
+  return combined;
+}
+
 /// Sums and values at a total degree; rows that miss the promise stay as they are.
 inline RowOutputs solve_polynomial(const Problem& problem, Index degree, const Settings& settings = {}) {
   const MeasuredHead head = measure(problem, settings.change, 0.02 * settings.epsilon);
@@ -158,7 +165,7 @@ inline RowOutputs solve_polynomial(const Problem& problem, Index degree, const S
   if (settings.epsilon > 0) promise = {settings.epsilon * problem.promise(), settings.epsilon};
   QueryEvaluation evaluation(
       head, shape, coordinates, monomials,
-      combine_modes(modes, multinomial_weights(monomials, coordinates.weights / score_unit(head)),
+      combined_sums(modes, multinomial_weights(monomials, coordinates.weights / score_unit(head)),
                     shape.value_width + 1),
       settings.threshold > 0 ? DroppedMonomials(monomials, head, shape, coordinates.queries.exponents)
                              : DroppedMonomials(),

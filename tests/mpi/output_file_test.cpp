@@ -1,5 +1,7 @@
 #include "output_file.hpp"
 
+#include <fstream>
+
 #include "mpi_main.hpp"
 #include "scratch.hpp"
 #include "tiles.hpp"
@@ -57,6 +59,38 @@ TEST(OutputFile, HasEveryRanksRowsInTheirPlaces) {
   ASSERT_TRUE(h5::read_rows(h5::open_dataset(file, "column"), false, 0, {0, 9}, H5T_NATIVE_FLOAT, column));
   EXPECT_EQ(column[8], 2.0f);
   EXPECT_EQ(column[1], 0.25f);
+}
+
+TEST(OutputFile, RowsStandInTheFileWhereTheyAreSaidTo) {
+  const Communicator comm;
+  const Scratch scratch(comm);
+  {
+    OutputFile file(comm, scratch / "out.h5", datasets, false);
+    write_share(comm, file);
+    file.check_written();
+    file.commit({});
+  }
+  const h5::Handle file = h5::open_file(scratch / "out.h5", h5::Access::read);
+  std::ifstream bytes(scratch / "out.h5", std::ios::binary);
+  const h5::Handle table = h5::open_dataset(file, "table"), column = h5::open_dataset(file, "column");
+  for (Index head = 0; head < 2; ++head)
+    for (Index row = 0; row < 8; ++row) {
+      const h5::Extent extent = h5::extent_of(table, true, head, {row, row + 2}, 3 * 8);
+      EXPECT_EQ(extent.bytes, 2 * 3 * 8);
+      double found[6];
+      bytes.seekg(extent.begin);
+      bytes.read(reinterpret_cast<char*>(found), sizeof found);
+      EXPECT_EQ(found[0], entry(head, row, 0));
+      EXPECT_EQ(found[5], entry(head, row + 1, 2));
+    }
+  float last = 0;
+  bytes.seekg(h5::extent_of(column, false, 0, {8, 9}, 4).begin);
+  bytes.read(reinterpret_cast<char*>(&last), sizeof last);
+  EXPECT_EQ(last, 2.0f);
+  const h5::SystemFile hints(scratch / "out.h5");
+  hints.read_ahead({0, 1 << 20});
+  hints.write_behind({0, 1 << 20});
+  EXPECT_NO_THROW(hints.check_length());
 }
 
 TEST(OutputFile, LeavesNothingWhenItIsGivenUp) {

@@ -1,5 +1,5 @@
-"""The same bits over layouts: 1 to 8 ranks, 1 to 3 threads, every allreduce algorithm of Open MPI, memory of several
-sizes, for problems of both methods and of both mixed, heads, all types and storages of files.
+"""The same bits over layouts: 1 to 8 ranks, 1 to 3 threads, every algorithm of Open MPI's sums, memory of several sizes,
+for problems of both methods and of both mixed, heads, all types and storages of files.
 
 Each problem goes through a list in which every number of ranks, of threads, algorithm and size of memory occurs;
 KRONATTN_LAYOUTS=all goes through all combinations, which takes an hour or two.
@@ -12,7 +12,9 @@ import numpy as np
 
 from program import ProgramTest, random_problem, read_result, run, write_problem
 
-ALGORITHMS = range(7)  # 0: MPI chooses; linear, nonoverlapping, recursive doubling, ring, segmented ring, Rabenseifner
+# Of allreduce. 0: MPI chooses; linear, nonoverlapping, recursive doubling, ring, segmented ring, Rabenseifner. Of
+# reduce-scatter, by which the key sums are shared out: MPI chooses; nonoverlapping, recursive halving, ring, butterfly.
+ALGORITHMS, SHARING_ALGORITHMS = range(7), 5
 MEMORY = (None, "100M", "150M", "400M")
 
 # ranks, threads, algorithm of allreduce, memory of a rank
@@ -30,7 +32,8 @@ class Layouts(ProgramTest):
         first = None
         for ranks, threads, algorithm, memory in ((1, 1, 0, None), *LAYOUTS):
             env = {"OMPI_MCA_coll_tuned_use_dynamic_rules": "1",
-                   "OMPI_MCA_coll_tuned_allreduce_algorithm": str(algorithm)}
+                   "OMPI_MCA_coll_tuned_allreduce_algorithm": str(algorithm),
+                   "OMPI_MCA_coll_tuned_reduce_scatter_algorithm": str(algorithm % SHARING_ALGORITHMS)}
             limit = () if memory is None else ("--memory-per-rank", memory)
             outcome = run("solve", path, "-o", output, "--overwrite", *options, *limit, ranks=ranks, threads=threads, env=env)
             with self.subTest(ranks=ranks, threads=threads, algorithm=algorithm, memory=memory):

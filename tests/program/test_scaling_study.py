@@ -65,6 +65,53 @@ class StatisticsTest(unittest.TestCase):
         self.assertIsNone(study.crossing(study.Power(0, 1.0, 2), study.Power(0, 1e-9, 1)))
 
 
+def sample_of(name, rows, ranks, noise=1.0):
+    """What a machine of known rates would report of a solve."""
+    computing, files, rest = 0.01 + 2e-6 * rows / ranks, 0.002 + 500 * rows / ranks / 2e9, 0.05 + 1e-8 * rows / ranks
+    reduce = (ranks - 1) / ranks * 1.5 * 3e5 / 1.5e9
+    seconds = {"read": files / 4, "measure": computing / 8, "aggregate": computing / 2, "reduce": reduce,
+               "evaluate": computing * 3 / 8, "write": files * 3 / 4}
+    run = {"ranks": ranks, "seconds": {phase: noise * value for phase, value in seconds.items()}, "bytes_reduced": 3e5,
+           "bytes_read": 400 * rows, "bytes_written": 100 * rows}
+    run["seconds"]["total"] = sum(run["seconds"].values()) + noise * rest
+    point = study.Point(name, 2, "polynomial", rows, ranks, 1, 8, 5, 1e-6)
+    return {**point._asdict(), "program": "kronattn", "cpu": "one", "time": "now", "run": run}
+
+
+class ModelTest(unittest.TestCase):
+    SIZES = [2**i for i in range(14, 21)]
+
+    def test_it_is_found_again_and_holds_where_it_was_not_fitted(self):
+        samples = [sample_of("growth", n, 2) for n in self.SIZES] + [sample_of("strong", 10**6, p) for p in (1, 2, 4)]
+        model, machine, seen, held = study.model_of(study.Study(samples), 2)
+        self.assertEqual([point.rows for point in seen], self.SIZES[::2])
+        self.assertAlmostEqual(model.computing.b / 2e-6, 1)
+        self.assertAlmostEqual(model.computing.a, 0.01)
+        self.assertAlmostEqual(1 / model.files.b / 2e9, 1)
+        self.assertEqual(model.bytes_a_row, 500)
+        self.assertAlmostEqual(machine.bandwidth / 1.5e9, 1)
+        self.assertEqual(sorted(point.rows for point, *_ in held), sorted([*self.SIZES[1::2], *3 * [10**6]]))
+        for point, measured, predicted in held:
+            self.assertAlmostEqual(predicted / measured, 1)
+
+    def test_what_it_is_off_by_is_said(self):
+        samples = [sample_of("growth", n, 2) for n in self.SIZES] + [sample_of("strong", 10**6, 1, noise=1.25)]
+        modelled = study.model_of(study.Study(samples), 2)
+        lines = "\n".join(study.model_tables(2, modelled, study.network_of("1e-6,1e10,1e12")))
+        self.assertIn("| strong | 1 | 1000000 |", lines)
+        self.assertIn(" -20.0% |", lines)
+        self.assertIn("off by 0.0% in the median, 20.0% at most", lines)
+
+    def test_where_the_reduction_dominates(self):
+        network = study.Network(1e-6, 1e10, 1e12)
+        model = study.fit_model([(study.point_of(s), [s]) for s in (sample_of("growth", n, 2) for n in self.SIZES)])
+        where = study.dominates_from(model, 10**9, network)
+        for ranks, dominates in ((where // 1.2, False), (where, True)):
+            self.assertEqual(network.reduction(2, 3e5, ranks) > 2e-6 * 1e9 / ranks, dominates)
+        # Order 3: two modes of 1000 bytes, and 500 bytes of products, 3/4 of each.
+        self.assertAlmostEqual(network.reduction(3, 2000, 4), 6e-6 + 0.75 * 2500 / 1e10)
+
+
 class StudyTest(ProgramTest):
     def run_study(self, *options, code=0):
         command = [sys.executable, SCRIPT, "study", *options]
@@ -78,10 +125,10 @@ class StudyTest(ProgramTest):
         return [json.loads(line) for line in lines]
 
     def test_a_study_in_small_goes_on_where_it_was_stopped(self):
-        small = ("--quick", "--orders", "2", "--largest", "4096", "--rows", "2000", "--repeats", "2", "--ranks", "1,2")
+        small = ("--quick", "--orders", "2", "--largest", "16384", "--rows", "2000", "--repeats", "2", "--ranks", "1,2")
         self.run_study(*small, "--studies", "growth", "--only", "measure")
         first = self.samples()
-        self.assertEqual(len(first), 2 * (1 + 4))
+        self.assertEqual(len(first), 2 * (3 + 4))
         for sample in first:
             self.assertEqual(sample["run"]["ranks"], sample["ranks"])
             self.assertEqual(sample["problem"]["queries"], sample["rows"])
@@ -92,21 +139,23 @@ class StudyTest(ProgramTest):
         whole = path.read_text()
         path.write_text(whole[:-len(whole.splitlines()[-1]) // 2])  # killed in the middle of a line
         again = self.run_study(*small)
-        self.assertIn("9 points, 9 of 18 samples to measure", again.stdout)
+        self.assertIn("11 points, 9 of 22 samples to measure", again.stdout)
         report = (self.folder / "study/report.md").read_text()
-        for words in ("strong, order 2", "weak, order 2", "growth in n, order 2", "exact: computing grows like n^"):
+        for words in ("strong, order 2", "weak, order 2", "growth in n, order 2", "exact: computing grows like n^",
+                      "performance model, order 2", "The fit saw none of these"):
             self.assertIn(words, report)
-        for name in ("growth-order2", "efficiency", "phases"):
+        for name in ("growth-order2", "model-order2", "efficiency", "phases"):
             self.assertIn(f"![{name}]({name}.svg)", report)
             self.assertEqual((self.folder / f"study/{name}.png").read_bytes()[:4], b"\x89PNG")
             self.assertIn("<svg", (self.folder / f"study/{name}.svg").read_text()[:1000])
         self.assertEqual(sorted(p.name for p in (self.folder / "study").iterdir() if p.is_dir()), [])
         done = self.run_study(*small)
-        self.assertIn(" 0 of 18 samples", done.stdout)
+        self.assertIn(" 0 of 22 samples", done.stdout)
 
     def test_mistakes_and_failures_are_told_in_a_line(self):
         for options, words in ((("--studies", "stronk"), "stronk"), (("--orders", "1"), "orders begin with 2"),
-                               (("--ranks", "0"), "--ranks")):
+                               (("--ranks", "0"), "--ranks"), (("--network", "1e-6,1e9"), "need LATENCY,BANDWIDTH,FILES"),
+                               (("--network", "0,1,1"), "above 0")):
             self.assertIn(words, self.run_study(*options, code=2).stderr)
         self.assertEqual(self.run_study("--only", "report", code=1).stderr, "tools/scaling-study: study has no samples\n")
         failed = self.run_study("--quick", "--studies", "weak", "--orders", "2", "--degree", "9999", code=1)

@@ -21,16 +21,18 @@ PlannedHead polynomial_head() {
 
 TEST(ClusterModel, ASumCostsNothingOnOneRankAndHalvesOnTwo) {
   const Network network = {1e-3, 100, 1};
-  EXPECT_EQ(allreduce_seconds(1000, 1, network), 0);
-  EXPECT_DOUBLE_EQ(allreduce_seconds(1000, 2, network), 2e-3 + 10);  // half of it out, the other half out
-  EXPECT_DOUBLE_EQ(allreduce_seconds(1000, 4, network), 4e-3 + 15);  // 2 * 3/4
-  EXPECT_DOUBLE_EQ(allreduce_seconds(1000, 5, network), 6e-3 + 16);  // 5 ranks need a third step
+  EXPECT_EQ(scatter_seconds(1000, 1, network), 0);
+  EXPECT_DOUBLE_EQ(scatter_seconds(1000, 2, network), 1e-3 + 5);  // half of it out
+  EXPECT_DOUBLE_EQ(scatter_seconds(1000, 4, network), 2e-3 + 7.5);
+  EXPECT_DOUBLE_EQ(scatter_seconds(1000, 5, network), 3e-3 + 8);  // 5 ranks need a third step
 }
 
 TEST(ClusterModel, PartsAreThoseOfTheFormulas) {
   const Network network = {1e-3, 1e6, 1e4};
   const ClusterSeconds seconds = cluster_seconds(polynomial_head(), shape, 8, Rates{}, {4, 2, network});
-  EXPECT_DOUBLE_EQ(seconds.reduce, 2 * allreduce_seconds(16 * 50 * 4, 4, network));
+  // The sums of two modes, and their products.
+  EXPECT_DOUBLE_EQ(seconds.reduce,
+                   2 * scatter_seconds(16 * 50 * 4, 4, network) + scatter_seconds(8 * 50 * 4, 4, network));
   // Q, then K and V of 5000 rows, read twice; O and two doubles a row, written and read.
   EXPECT_DOUBLE_EQ(seconds.files, 2 * (8 * (1000 * 4 + 5000 * 7) + 1000 * (8 * 3 + 16)) / 1e4);
   EXPECT_DOUBLE_EQ(seconds.total(), seconds.compute() + seconds.reduce + seconds.files);

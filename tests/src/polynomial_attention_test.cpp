@@ -63,7 +63,8 @@ TEST(PolynomialAttention, EvaluatesRowsToTheDegreeTheyNeed) {
   const Promise promise{1e-7 * problem.promise(), 1e-7};
   QueryEvaluation evaluation(
       head, shape, coordinates, monomials,
-      combine_modes(modes, multinomial_weights(monomials, coordinates.weights / score_unit(head)), 3),
+      testing::combined_sums(modes, multinomial_weights(monomials, coordinates.weights / score_unit(head)),
+                             3),
       DroppedMonomials(), Precision::double_precision, promise, false);
   const RowOutputs outputs = evaluation.evaluate(problem.queries);
   EXPECT_LT(evaluation.monomials_evaluated(), 360 * monomials.count());  // of 600
