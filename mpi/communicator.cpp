@@ -286,4 +286,25 @@ int Communicator::ranks_on_host() const {
   return Host(comm_, rank_).size;
 }
 
+PendingBroadcast::PendingBroadcast(const Communicator& comm, std::vector<double> values, int from)
+    : values_(std::make_unique<std::vector<double>>(std::move(values))) {
+  check(MPI_Ibcast(values_->data(), static_cast<int>(values_->size()), MPI_DOUBLE, from, comm.handle(),
+                   &request_),
+        "MPI_Ibcast");
+}
+
+PendingBroadcast::~PendingBroadcast() {
+  if (request_ == MPI_REQUEST_NULL) return;
+  if (AgreedFailure::alone())
+    static_cast<void>(values_.release());  // MPI may still write there
+  else
+    MPI_Wait(&request_, MPI_STATUS_IGNORE);
+}
+
+const std::vector<double>& PendingBroadcast::wait() {
+  const Activity::Waiting waiting;
+  check(MPI_Wait(&request_, MPI_STATUS_IGNORE), "MPI_Wait");
+  return *values_;
+}
+
 }  // namespace kronattn

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -115,6 +116,24 @@ class Communicator {
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0, size_ = 1;
   mutable std::int64_t bytes_reduced_ = 0;
+};
+
+/// A broadcast that is on its way while other work is done.
+class PendingBroadcast {
+ public:
+  /// Collective: begins. `values`: as many on all ranks, which get those of rank `from`; fewer than 2^28.
+  PendingBroadcast(const Communicator& comm, std::vector<double> values, int from);
+  /// Waits, unless this rank is alone with a failure: then what is under way stays as it is.
+  ~PendingBroadcast();
+  PendingBroadcast(const PendingBroadcast&) = delete;
+  PendingBroadcast& operator=(const PendingBroadcast&) = delete;
+
+  /// Waits. What has arrived.
+  const std::vector<double>& wait();
+
+ private:
+  std::unique_ptr<std::vector<double>> values_;
+  MPI_Request request_ = MPI_REQUEST_NULL;
 };
 
 }  // namespace kronattn

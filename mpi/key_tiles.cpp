@@ -6,6 +6,13 @@
 
 namespace kronattn {
 
+namespace {
+
+/// Tiles under way: enough for one to pass from rank to rank while others are computed with.
+constexpr std::size_t most_under_way = 3;
+
+}  // namespace
+
 KeyTiles::KeyTiles(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
                    ExactArithmetic arithmetic, PhaseSeconds& seconds, ContentSum& content, Index kept_bytes)
     : comm_(comm),
@@ -32,10 +39,8 @@ double KeyTiles::tuples() const {
   return product;
 }
 
-std::shared_ptr<const KeyTile> KeyTiles::get(Index mode, Index tile) {
-  const auto found = kept_.find({mode, tile});
-  if (found != kept_.end()) return found->second;
-
+/// Collective: sets a tile off, read by its owner.
+void KeyTiles::send(Index mode, Index tile) {
   const Part keys{Part::keys, mode}, values{Part::values, mode};
   const Range rows = tile_range(tile, problem_.rows(keys), key_tile_rows);
   const Index entries = rows.size() * (problem_.columns(keys) + problem_.columns(values));
@@ -59,9 +64,32 @@ std::shared_ptr<const KeyTile> KeyTiles::get(Index mode, Index tile) {
       failure = error.what();
     }
   }
-  comm_.broadcast(message.data(), static_cast<Index>(message.size()), owner);
-  if (message.back() == 0) throw AgreedFailure(comm_.broadcast(failure, owner));
+  under_way_.push_back(
+      {mode, tile, owner, failure, std::make_unique<PendingBroadcast>(comm_, std::move(message), owner)});
+}
 
+/// Collective: keys and values of a tile, the next ones set off before.
+std::vector<double> KeyTiles::receive(Index mode, Index tile) {
+  if (under_way_.empty()) send(mode, tile);
+  const Message message = std::move(under_way_.front());
+  under_way_.pop_front();
+  if (message.mode != mode || message.tile != tile) throw std::logic_error("key tiles out of order");
+  if (mode == problem_.shape().modes() - 1)
+    for (Index next = tile + 1 + static_cast<Index>(under_way_.size());
+         next < count(mode) && under_way_.size() < most_under_way; ++next)
+      send(mode, next);
+  const std::vector<double>& entries = message.entries->wait();
+  if (entries.back() == 0) throw AgreedFailure(comm_.broadcast(message.failure, message.owner));
+  return entries;
+}
+
+std::shared_ptr<const KeyTile> KeyTiles::get(Index mode, Index tile) {
+  const auto found = kept_.find({mode, tile});
+  if (found != kept_.end()) return found->second;
+
+  const Part keys{Part::keys, mode}, values{Part::values, mode};
+  const Range rows = tile_range(tile, problem_.rows(keys), key_tile_rows);
+  const std::vector<double> message = receive(mode, tile);
   const Eigen::Map<const Matrix> key_rows(message.data(), rows.size(), problem_.columns(keys));
   const Eigen::Map<const Matrix> value_rows(message.data() + key_rows.size(), rows.size(),
                                             problem_.columns(values));

@@ -1,6 +1,8 @@
-// Key tiles on their way to every rank, in the order of their global numbers.
+// Key tiles on their way to every rank, in the order of their global numbers, the next ones while one is
+// computed with.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -16,7 +18,8 @@
 namespace kronattn {
 
 /// The tiles of all modes of one head. Each tile is read by the rank that owns it, which adds it to `content`
-/// the first time, and broadcast.
+/// the first time, and broadcast; those of the last mode are asked for one after the other, so some of them
+/// are under way before they are asked for.
 class KeyTiles {
  public:
   KeyTiles(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
@@ -31,6 +34,15 @@ class KeyTiles {
   double tuples() const;
 
  private:
+  struct Message {
+    Index mode, tile;
+    int owner;
+    std::string failure;  // of the owner's reading
+    std::unique_ptr<PendingBroadcast> entries;
+  };
+  void send(Index mode, Index tile);
+  std::vector<double> receive(Index mode, Index tile);
+
   const Communicator& comm_;
   Problem& problem_;
   Index head_;
@@ -39,6 +51,7 @@ class KeyTiles {
   PhaseSeconds& seconds_;
   ContentSum& content_;
   std::set<std::pair<Index, Index>> seen_;
+  std::deque<Message> under_way_;
   bool keep_;
   std::map<std::pair<Index, Index>, std::shared_ptr<const KeyTile>> kept_;
 };

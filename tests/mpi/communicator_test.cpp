@@ -52,6 +52,20 @@ TEST(Communicator, SharesAreSummedAndGathered) {
   }
 }
 
+TEST(Communicator, BroadcastsAreUnderWayTogether) {
+  const Communicator comm;
+  std::vector<std::unique_ptr<PendingBroadcast>> pending;
+  for (int from = 0; from < 3 * comm.size(); ++from) {
+    std::vector<double> values(5000, comm.rank() == from % comm.size() ? 0.5 + from : -1.0);
+    pending.push_back(std::make_unique<PendingBroadcast>(comm, std::move(values), from % comm.size()));
+  }
+  EXPECT_EQ(comm.sum(std::int64_t{1}), comm.size());  // other calls may come between
+  for (int from = 0; from < 3 * comm.size(); from += 2) {
+    const std::vector<double>& values = pending[static_cast<std::size_t>(from)]->wait();
+    EXPECT_EQ(values, std::vector<double>(5000, 0.5 + from));
+  }
+}  // the others are waited for
+
 TEST(Communicator, AFailureOfOneRankIsEveryRanksInTheSameWords) {
   const Communicator comm;
   for (int bad = 0; bad < comm.size(); ++bad) {
