@@ -112,6 +112,7 @@ class HeadSolve {
 
   /// Collective: the sums of the keys, handed to whoever keeps them, and nothing else.
   void sum_keys_again() {
+    saves_ = false;  // the resumed run's checkpoint has more
     blocks_ = blocks_within(memory_.left(comm_, head_bytes(shape_, planned_)), file_shape_);
     round_.keys.resize(file_shape_.keys.size());
     sum_keys();
@@ -223,7 +224,7 @@ class HeadSolve {
 
   /// Collective: what is done now, over all ranks, goes into a checkpoint.
   void save() {
-    if (checkpoints_ == nullptr) return;
+    if (checkpoints_ == nullptr || !saves_) return;
     if (round_.rows) deliver_late_rows();
     SolveState all = state_;
     for (std::size_t m = 0; m < all.round.keys.size(); ++m)
@@ -637,6 +638,7 @@ class HeadSolve {
   std::optional<HeadSums> sums_;
   std::vector<double> late_;      // rows to be delivered: number, output, log normaliser, both bounds
   Source source_ = Source::keys;  // of this round
+  bool saves_ = true;
 };
 
 }  // namespace
@@ -661,8 +663,7 @@ void sum_head_keys(const Communicator& comm, Problem& problem, Index number,
   SolveOutcome apart;  // its figures and content are not this solve's
   apart.heads = outcome.heads;
   apart.seconds = outcome.seconds;
-  const SolveAids alone{.progress = aids.progress, .memory = aids.memory, .keep_sums = aids.keep_sums};
-  HeadSolve(comm, problem, state, measurement, wishes, sink, apart, alone).sum_keys_again();
+  HeadSolve(comm, problem, state, measurement, wishes, sink, apart, aids).sum_keys_again();
   outcome.seconds = apart.seconds;
 }
 
