@@ -39,16 +39,17 @@ class Work:
 
     def __init__(self, folder):
         self.folder = folder
-        rows = 20_000
+        rows = 60_000
         self.small = self.problem("small", rows)
         begin = processor_seconds()
         self.solve(self.small)
         seconds = max(processor_seconds() - begin - 0.3, 0.05)  # 0.3: what starting takes
-        self.large = self.problem("large", round(rows * (work_seconds / seconds) ** 0.5))
+        self.large = self.problem("large", round(rows * work_seconds / seconds))
 
     def problem(self, name, rows):
         path = self.folder / f"{name}.h5"
-        self.ran(program.run("generate", "--order", 2, "--rows", rows, "--width", 8, "-o", path, ranks=None))
+        # Few keys: many passes of rows, each of which ends with a chance to save, on slow processors, too.
+        self.ran(program.run("generate", "--order", 2, "--rows", rows, "--key-rows", 4096, "--width", 8, "-o", path, ranks=None))
         return path
 
     def solve(self, problem):
