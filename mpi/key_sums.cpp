@@ -1,11 +1,9 @@
 #include "key_sums.hpp"
 
-#include <cmath>
-
-#include "aggregate_keys.hpp"
 #include "checkpointing.hpp"
 #include "degree_needs.hpp"
 #include "text.hpp"
+#include "work.hpp"
 
 namespace kronattn {
 
@@ -56,17 +54,19 @@ MonomialChoice monomial_choice(const json& kept) {
   return choice;
 }
 
-double monomial_count(Index width, const MonomialChoice& choice) {
+/// 0 where they are too many.
+Index monomial_count(Index width, const MonomialChoice& choice) {
   try {
-    return static_cast<double>(planned_monomials(width, choice).count());
+    return planned_monomials(width, choice).count();
   } catch (const NoPlan&) {
     return 0;
   }
 }
 
-std::uint64_t sum_words(const ProblemShape& shape, double rank) {
-  return static_cast<std::uint64_t>(shape.modes()) * 2 * static_cast<std::uint64_t>(rank) *
-         static_cast<std::uint64_t>(shape.value_width + 1);
+/// Of all modes of a head.
+std::uint64_t sum_words(const ProblemShape& shape, Index rank) {
+  const double of_mode = key_sum_bytes(shape, static_cast<double>(rank)) / sizeof(std::int64_t);
+  return static_cast<std::uint64_t>(shape.modes()) * static_cast<std::uint64_t>(of_mode);
 }
 
 }  // namespace
@@ -89,9 +89,8 @@ KeySumsWriter::KeySumsWriter(const Communicator& comm, const std::string& path, 
                     {"queries", to_json(measurement.query_samples[h])},
                     {"content", measurement.key_contents[h].halves()},
                     {"monomials", to_json(plan.monomials)},
-                    {"rank", rank},
-                    {"words", sum_words(shape, static_cast<double>(rank))}});
-    words += list.back()["words"].get<std::uint64_t>();
+                    {"rank", rank}});
+    words += sum_words(shape, rank);
   }
   comm.together([&] {
     if (!comm.root()) return;
@@ -119,7 +118,8 @@ json key_sums_header(const std::string& path) {
   return header.value("kind", "") == kind ? header : json();
 }
 
-KeySums::KeySums(const Communicator& comm, const std::string& path, const ProblemShape& shape) : path_(path) {
+KeySums::KeySums(const Communicator& comm, const std::string& path, const ProblemShape& shape)
+    : path_(path), shape_(shape) {
   std::string text;
   comm.together([&] {
     if (!comm.root()) return;
@@ -146,8 +146,10 @@ KeySums::KeySums(const Communicator& comm, const std::string& path, const Proble
           {{kept.at("changes"), kept.at("negligible_score"), matrix(kept.at("queries"), shape.width)},
            monomial_choice(kept.at("monomials")),
            ContentSum(kept.at("content").get<std::vector<std::int64_t>>()),
-           kept.at("words")});
-      words += heads_.back().words;
+           kept.at("rank")});
+      const Index rank = heads_.back().rank;
+      if (rank < 1 || static_cast<double>(rank) > largest_rank) throw std::runtime_error("no such rank");
+      words += sum_words(shape, rank);
     }
     if (static_cast<Index>(heads_.size()) != shape.heads || (reader_ && words != reader_->words()))
       throw std::runtime_error("other sums than it says");
@@ -169,32 +171,32 @@ std::vector<CoordinateWishes::Given> KeySums::coordinates() const {
 }
 
 void KeySums::check(const ProblemMeasurement& measurement, double negligible_score,
-                    const Problem& problem) const {
+                    const std::string& problem) const {
   for (std::size_t h = 0; h < heads_.size(); ++h) {
     const MeasuredHead& head = measurement.heads[h];
     const std::string of_head = heads_.size() > 1 ? " of head " + std::to_string(h) : "";
     if (measurement.key_contents[h] != heads_[h].content ||
         head.change.none() == heads_[h].coordinates.change)
       throw AgreedFailure(path_ + ": its sums" + of_head + " are of other keys or values than those in " +
-                          problem.name());
-    const ProblemShape& shape = problem.shape();
+                          problem);
     const MonomialChoice& choice = heads_[h].monomials;
-    const ProblemShape changed = head.changed_shape(shape);
-    if ((choice.threshold > 0 && choice.axis_weights.size() != changed.width) ||
-        sum_words(shape, monomial_count(changed.width, choice)) != heads_[h].words)
+    const Index width = head.changed_shape(shape_).width;
+    if ((choice.threshold > 0 && choice.axis_weights.size() != width) ||
+        monomial_count(width, choice) != heads_[h].rank)
       throw AgreedFailure(path_ + ": can't be believed: other monomials" + of_head + " than it says");
     if (!head.change.none() && !(head.changed.queries.score_error <= negligible_score))
       throw AgreedFailure(path_ + ": the coordinates of its sums" + of_head +
-                          " do not serve the queries of " + problem.name() +
-                          ": scores would be off by up to " + short_number(head.changed.queries.score_error) +
-                          "; need at most " + short_number(negligible_score) +
+                          " do not serve the queries of " + problem + ": scores would be off by up to " +
+                          short_number(head.changed.queries.score_error) + "; need at most " +
+                          short_number(negligible_score) +
                           ", so a larger --epsilon, or new sums, made without --sums");
   }
 }
 
 void KeySums::read(Index head, const KeySumWords& sums) {
   if (!reader_) return;
-  for (; next_ < head; ++next_) reader_->skip(heads_[static_cast<std::size_t>(next_)].words);
+  for (; next_ < head; ++next_)
+    reader_->skip(sum_words(shape_, heads_[static_cast<std::size_t>(next_)].rank));
   for (const std::span<std::int64_t> words : sums) reader_->read(words);
   ++next_;
 }

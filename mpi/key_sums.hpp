@@ -10,7 +10,6 @@
 // its keys' and values' content is that of the problem.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -55,7 +54,8 @@ class KeySums {
 
   /// Throws AgreedFailure unless the problem that was measured has these keys and values, and queries that
   /// these coordinates serve: none of their scores is off by more than `negligible_score`.
-  void check(const ProblemMeasurement& measurement, double negligible_score, const Problem& problem) const;
+  void check(const ProblemMeasurement& measurement, double negligible_score,
+             const std::string& problem) const;
 
   /// The sums of a head, on rank 0; others leave `sums` as they are. Heads may be left out, not gone back to.
   /// Throws std::runtime_error.
@@ -66,10 +66,11 @@ class KeySums {
     CoordinateWishes::Given coordinates;
     MonomialChoice monomials;
     ContentSum content;
-    std::uint64_t words;
+    Index rank;
   };
 
   std::string path_, identity_;
+  ProblemShape shape_;
   std::vector<Head> heads_;
   std::optional<CheckpointReader> reader_;  // rank 0's
   Index next_ = 0;                          // head of the reader

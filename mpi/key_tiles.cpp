@@ -68,19 +68,19 @@ void KeyTiles::send(Index mode, Index tile) {
       {mode, tile, owner, failure, std::make_unique<PendingBroadcast>(comm_, std::move(message), owner)});
 }
 
-/// Collective: keys and values of a tile, the next ones set off before.
-std::vector<double> KeyTiles::receive(Index mode, Index tile) {
+/// Collective: keys and values of a tile that has arrived, the next ones set off before.
+KeyTiles::Message KeyTiles::receive(Index mode, Index tile) {
   if (under_way_.empty()) send(mode, tile);
-  const Message message = std::move(under_way_.front());
+  Message message = std::move(under_way_.front());
   under_way_.pop_front();
   if (message.mode != mode || message.tile != tile) throw std::logic_error("key tiles out of order");
   if (mode == problem_.shape().modes() - 1)
     for (Index next = tile + 1 + static_cast<Index>(under_way_.size());
          next < count(mode) && under_way_.size() < most_under_way; ++next)
       send(mode, next);
-  const std::vector<double>& entries = message.entries->wait();
-  if (entries.back() == 0) throw AgreedFailure(comm_.broadcast(message.failure, message.owner));
-  return entries;
+  if (message.entries->wait().back() == 0)
+    throw AgreedFailure(comm_.broadcast(message.failure, message.owner));
+  return message;
 }
 
 std::shared_ptr<const KeyTile> KeyTiles::get(Index mode, Index tile) {
@@ -89,10 +89,10 @@ std::shared_ptr<const KeyTile> KeyTiles::get(Index mode, Index tile) {
 
   const Part keys{Part::keys, mode}, values{Part::values, mode};
   const Range rows = tile_range(tile, problem_.rows(keys), key_tile_rows);
-  const std::vector<double> message = receive(mode, tile);
-  const Eigen::Map<const Matrix> key_rows(message.data(), rows.size(), problem_.columns(keys));
-  const Eigen::Map<const Matrix> value_rows(message.data() + key_rows.size(), rows.size(),
-                                            problem_.columns(values));
+  const Message message = receive(mode, tile);
+  const double* entries = message.entries->wait().data();
+  const Eigen::Map<const Matrix> key_rows(entries, rows.size(), problem_.columns(keys));
+  const Eigen::Map<const Matrix> value_rows(entries + key_rows.size(), rows.size(), problem_.columns(values));
   auto made =
       std::make_shared<const KeyTile>(key_rows, value_rows, coordinates_.keys[static_cast<std::size_t>(mode)],
                                       coordinates_.values[static_cast<std::size_t>(mode)], arithmetic_);

@@ -41,7 +41,7 @@ class KeyTiles {
     std::unique_ptr<PendingBroadcast> entries;
   };
   void send(Index mode, Index tile);
-  std::vector<double> receive(Index mode, Index tile);
+  Message receive(Index mode, Index tile);
 
   const Communicator& comm_;
   Problem& problem_;

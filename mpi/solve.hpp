@@ -24,8 +24,8 @@ class Checkpointing;
 /// Where finished rows go: called by each rank for its own rows, once for each, in any order.
 using RowSink = std::function<void(Index head, Range rows, const RowOutputs& outputs)>;
 
-/// What takes the planned monomials' key sums of head after head, and what gives them, to rank 0 alone.
-/// Collective.
+/// What takes the planned monomials' key sums of head after head, from all ranks at once: collective; and
+/// what gives them, to rank 0, others being left as they are.
 using KeySumSink = std::function<void(Index head, const KeySumWords& sums)>;
 using KeySumSource = std::function<void(Index head, const KeySumWords& sums)>;
 

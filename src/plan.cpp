@@ -100,9 +100,6 @@ class Planning {
         wishes_(wishes),
         two_valued_(two_valued_columns(head, shape.scale)),
         exact_bound_(exact_bound({})) {
-    if (!(head.file.queries.box_bound <= 1e290))
-      throw NoPlan("scores reach " + short_number(head.file.queries.box_bound) +
-                   ", beyond what double can hold");
     choose_exact_arithmetic();
     planned_.estimate.score_bound = head.changed.queries.score_bound;
     const Index g = paper_degree(paper_score_bound(head.file, shape), wishes.epsilon.value_or(1e-6));
@@ -383,6 +380,13 @@ class Planning {
   PlannedHead planned_;
 };
 
+/// What planning can begin with.
+void need_scores_in_range(const MeasuredHead& head) {
+  if (!(head.file.queries.box_bound <= 1e290))
+    throw NoPlan("scores reach " + short_number(head.file.queries.box_bound) +
+                 ", beyond what double can hold");
+}
+
 /// The degree is raised this often before it is clear that something else is wrong.
 constexpr Index most_raises = 6;
 
@@ -390,11 +394,13 @@ constexpr Index most_raises = 6;
 
 PlannedHead plan_with_sums(const MeasuredHead& head, const ProblemShape& shape, double promise,
                            const Wishes& wishes, const MonomialChoice& monomials) {
+  need_scores_in_range(head);
   return Planning(head, shape, promise, wishes).with_given_sums(monomials);
 }
 
 PlannedHead make_plan(const MeasuredHead& head, const ProblemShape& shape, double promise,
                       const Wishes& wishes) {
+  need_scores_in_range(head);
   Planning planning(head, shape, promise, wishes);
   if (wishes.degree) return planning.fixed_degree();
   switch (wishes.method) {

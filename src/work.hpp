@@ -27,8 +27,8 @@ double evaluate_work(double monomials, double columns);
 double exact_work(const ProblemShape& shape, double rows, ExactArithmetic arithmetic = {});
 
 /// Work that every rank of the polynomial method does for itself: the sample, the plan, the rows'
-/// polynomials, the key sums brought together. `row_squares`: mean of the squares of the rows' own degrees,
-/// degree^2 at most.
+/// polynomials, the key sums brought together (counted whole, though each multiplies a share). `row_squares`:
+/// mean of the squares of the rows' own degrees, degree^2 at most.
 double own_work(const ProblemShape& shape, double rank, Index degree, double row_squares);
 
 /// Work of rows that miss the promise, beside evaluating them again: each is written alone.

@@ -31,17 +31,19 @@ void write_share(const Communicator& comm, OutputFile& file) {
   file.write(1, 0, mine, column.data());
 }
 
+void write_all(const Communicator& comm, const std::string& path) {
+  OutputFile file(comm, path, datasets, false);
+  write_share(comm, file);
+  file.check_written();
+  EXPECT_FALSE(fs::exists(path));
+  comm.add(0);  // all ranks have looked before rank 0 gives the name
+  file.commit({{"text", std::string("words")}, {"number", 2.5}, {"complete", 1}});
+}
+
 TEST(OutputFile, HasEveryRanksRowsInTheirPlaces) {
   const Communicator comm;
   const Scratch scratch(comm);
-  {
-    OutputFile file(comm, scratch / "out.h5", datasets, false);
-    write_share(comm, file);
-    file.check_written();
-    EXPECT_FALSE(fs::exists(scratch / "out.h5"));
-    comm.add(0);  // all ranks have looked before rank 0 gives the name
-    file.commit({{"text", std::string("words")}, {"number", 2.5}, {"complete", 1}});
-  }
+  write_all(comm, scratch / "out.h5");
   EXPECT_EQ(scratch.files(), 1);
   const h5::Handle file = h5::open_file(scratch / "out.h5", h5::Access::read);
   EXPECT_EQ(h5::text_attribute(file, "text"), "words");
@@ -64,12 +66,7 @@ TEST(OutputFile, HasEveryRanksRowsInTheirPlaces) {
 TEST(OutputFile, RowsStandInTheFileWhereTheyAreSaidTo) {
   const Communicator comm;
   const Scratch scratch(comm);
-  {
-    OutputFile file(comm, scratch / "out.h5", datasets, false);
-    write_share(comm, file);
-    file.check_written();
-    file.commit({});
-  }
+  write_all(comm, scratch / "out.h5");
   const h5::Handle file = h5::open_file(scratch / "out.h5", h5::Access::read);
   std::ifstream bytes(scratch / "out.h5", std::ios::binary);
   const h5::Handle table = h5::open_dataset(file, "table"), column = h5::open_dataset(file, "column");

@@ -217,7 +217,7 @@ ExitCode run_solve(const Session& session, const CommandLine& line) {
     std::optional<ProblemMeasurement> measurement;
     if (resume) measurement = checkpoints.resume(problem, coordinates, measure);
     if (!measurement) measurement = measure();
-    if (given) given->check(*measurement, coordinates.negligible_score, problem);
+    if (given) given->check(*measurement, coordinates.negligible_score, problem.name());
     SolveOutcome outcome = solve(
         comm, problem, *measurement, wishes,
         [&](const std::vector<PlannedHead>& heads) -> RowSink {
