@@ -162,7 +162,7 @@ double head_bytes(const ProblemShape& shape, const PlannedHead& head) {
   const double exact = modes * 3 * tile + omp_get_max_threads() * (modes * 2 * tile + 0x1p20);
   if (head.plan.method == Method::exact) return exact + head.estimate.memory_bytes;
   const double features = word * static_cast<double>(key_block * aggregate_tile_rows<double> +
-                                                     query_block * query_group_rows<double>());
+                                                     most_query_block * query_group_rows<double>());
   const double rows = static_cast<double>(query_tile_rows);
   const double moments = word * rows * (columns + 2), points = word * rows * 2 * d;
   const double partial =

@@ -98,7 +98,7 @@ PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Co
   const double largest_weight = std::max(2.0, 2 * coordinates.weights.cwiseAbs().sum() / unit * own_rounding);
   double underflow = 0x1p-1000 * monomials;
   const std::vector<double> blocks =
-      most_blocks(monomials_per_degree, query_block, monomials_of_a_part(shape.value_width + 1));
+      most_blocks(monomials_per_degree, least_query_block, monomials_of_a_part(shape.value_width + 1));
   const auto degree = static_cast<Index>(monomials_per_degree.size()) - 1;
   for (Index m = 0; m <= degree; ++m, underflow *= largest_weight) {
     double roundings = 0;
@@ -107,7 +107,7 @@ PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Co
     roundings += static_cast<double>(5 * m + 1);                      // multinomial weights, w_l / unit
     roundings += static_cast<double>(std::max<Index>(m - 1, 0)) + 1;  // query feature times sum
     roundings +=
-        static_cast<double>(query_block) + blocks[static_cast<std::size_t>(m)];  // sum of the monomials
+        static_cast<double>(most_query_block) + blocks[static_cast<std::size_t>(m)];  // sum of the monomials
     roundings += static_cast<double>(degree + 4);  // the coefficient; sum over the degrees
     roundings_.push_back(gamma(roundings));
     underflows_.push_back(underflow);

@@ -17,7 +17,7 @@ DroppedMonomials::DroppedMonomials(const Monomials& monomials, const MeasuredHea
   for (Index m = 0; m <= monomials.degree(); ++m)
     counts.push_back(static_cast<double>(monomials.of_degree(m).size()));
   const std::vector<double> blocks =
-      most_blocks(counts, query_block, monomials_of_a_part(shape.value_width + 1));
+      most_blocks(counts, least_query_block, monomials_of_a_part(shape.value_width + 1));
   roundings_.push_back(0);
   for (Index m = 1; m <= monomials.degree(); ++m) {
     for (Index l = 0; l < monomials.variables(); ++l) {
@@ -30,7 +30,8 @@ DroppedMonomials::DroppedMonomials(const Monomials& monomials, const MeasuredHea
     // A degree's weights multiply up along the parents, of every lower degree, with this degree's reach.
     Vector all = multinomial_weights(monomials, reach_.row(m).transpose());
     weights_.segment(range.begin, range.size()) = all.segment(range.begin, range.size());
-    roundings_.push_back(static_cast<double>(5 * m + query_block + 2) + blocks[static_cast<std::size_t>(m)]);
+    roundings_.push_back(static_cast<double>(5 * m + most_query_block + 2) +
+                         blocks[static_cast<std::size_t>(m)]);
   }
 }
 

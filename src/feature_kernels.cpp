@@ -23,11 +23,16 @@ using Lanes = hn::ScalableTag<T>;
 template <class T>
 using Vec = hn::Vec<Lanes<T>>;
 
-// Registers: accumulators, the features of one step, and one vector beside.
-#if HWY_TARGET <= HWY_AVX3
-constexpr int features_together = 3, most_columns = 9;  // of 32
-#else
-constexpr int features_together = 2, most_columns = 5;  // of 16
+// Registers: accumulators, the features of one step, and one vector beside. The features of a query block
+// take 12 kB.
+#if HWY_TARGET <= HWY_AVX3  // 32 registers
+constexpr int vectors_together = 3, most_query_columns = 9;
+constexpr int monomials_together = 3, most_key_columns = 9;
+constexpr Index query_block = least_query_block;
+#else  // 16
+constexpr int vectors_together = 3, most_query_columns = 4;
+constexpr int monomials_together = 2, most_key_columns = 6;
+constexpr Index query_block = most_query_block;
 #endif
 
 /// The same vector; the compiler must hold it in a register, not load it again for each use: loads are what
@@ -101,8 +106,9 @@ void form_roots(const Monomials& monomials, Range roots, const T* points, Index 
 // ---- evaluate ---------------------------------------------------------------------------------------------
 
 template <int columns_here, Features from, class T>
-HWY_NOINLINE void evaluate_block(const BlockOf<T>& block, const T* sums, Index columns, double* moments) {
-  constexpr int vectors = features_together;
+HWY_NOINLINE void evaluate_block(const BlockOf<T>& of, const T* sums, Index columns, double* moments) {
+  constexpr int vectors = vectors_together;
+  const BlockOf<T> block = of;  // a local: nothing that is stored here can change it
   const Lanes<T> d;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   Vec<T> accumulators[columns_here][vectors];
@@ -126,7 +132,9 @@ HWY_NOINLINE void evaluate_block(const BlockOf<T>& block, const T* sums, Index c
       for (int v = 0; v < vectors; ++v) accumulators[c][v] = hn::MulAdd(feature[v], sum, accumulators[c][v]);
     }
   }
+#pragma GCC unroll 16
   for (int c = 0; c < columns_here; ++c)
+#pragma GCC unroll 16
     for (int v = 0; v < vectors; ++v) {
       double* to = moments + c * block.rows + v * lanes;
       if constexpr (sizeof(T) == sizeof(double)) {
@@ -143,7 +151,7 @@ HWY_NOINLINE void evaluate_block(const BlockOf<T>& block, const T* sums, Index c
     }
 }
 
-template <Features from, int columns_here = most_columns, class T>
+template <Features from, int columns_here = most_query_columns, class T>
 void evaluate_columns(Index count, const BlockOf<T>& block, const T* sums, Index columns, double* moments) {
   if constexpr (columns_here > 0) {
     if (count == columns_here)
@@ -156,7 +164,7 @@ void evaluate_columns(Index count, const BlockOf<T>& block, const T* sums, Index
 /// kept += sum of |features| times magnitudes, over stored features.
 template <class T>
 void add_magnitudes(const BlockOf<T>& block, const T* magnitudes, double* kept) {
-  double sums[features_together * HWY_MAX_BYTES / sizeof(T)] = {};
+  double sums[vectors_together * HWY_MAX_BYTES / sizeof(T)] = {};
   for (Index a = 0; a < block.count; ++a) {
     const T* here = block.here + a * block.rows;
     for (Index i = 0; i < block.rows; ++i)
@@ -168,7 +176,7 @@ void add_magnitudes(const BlockOf<T>& block, const T* magnitudes, double* kept) 
 template <class T>
 void evaluate_part(const Monomials& monomials, const Subtree& part, const CombinedSums<T>& combined,
                    const T* points, Index degree, double* moments, double* kept, Buffer<T>& buffer) {
-  const Index rows = features_together * static_cast<Index>(hn::Lanes(Lanes<T>()));
+  const Index rows = vectors_together * static_cast<Index>(hn::Lanes(Lanes<T>()));
   const Index columns = combined.columns, level = query_block * rows;
   const bool with_magnitudes = combined.magnitudes.size() > 0;
   const Index last = std::min(degree, part.highest_degree());
@@ -178,8 +186,8 @@ void evaluate_part(const Monomials& monomials, const Subtree& part, const Combin
     const BlockOf<T> block =
         block_of(monomials, range, parents, points, buffer.data() + (m - part.degree) * level, rows, level);
     const bool root = m == part.degree;
-    if (root) form_roots(monomials, range, points, rows, Index{features_together}, block.here);
-    for_each_block({0, columns}, most_columns, [&](Index first, Index count) {
+    if (root) form_roots(monomials, range, points, rows, Index{vectors_together}, block.here);
+    for_each_block({0, columns}, most_query_columns, [&](Index first, Index count) {
       with_features(root || first > 0, m < last || count < columns || with_magnitudes, [&](auto from) {
         evaluate_columns<from()>(count, block, combined.sums.data() + range.begin * columns + first, columns,
                                  moments + (m * columns + first) * rows);
@@ -261,15 +269,15 @@ HWY_NOINLINE void aggregate_some(const BlockOf<T>& block, Index a, const T* weig
     for (int c = 0; c < columns_here; ++c) products[(a + i) * columns + c] = sums[i * columns_here + c];
 }
 
-template <Features from, int columns_here = most_columns, class T>
+template <Features from, int columns_here = most_key_columns, class T>
 void aggregate_columns(Index count, const BlockOf<T>& block, const T* weighted, Index columns, Index vectors,
                        T* products) {
   if constexpr (columns_here > 0) {
     if (count != columns_here)
       return aggregate_columns<from, columns_here - 1>(count, block, weighted, columns, vectors, products);
     Index a = 0;
-    for (; a + features_together <= block.count; a += features_together)
-      aggregate_some<features_together, columns_here, from>(block, a, weighted, columns, vectors, products);
+    for (; a + monomials_together <= block.count; a += monomials_together)
+      aggregate_some<monomials_together, columns_here, from>(block, a, weighted, columns, vectors, products);
     for (; a < block.count; ++a)
       aggregate_some<1, columns_here, from>(block, a, weighted, columns, vectors, products);
   }
@@ -322,7 +330,7 @@ void aggregate_part(const Monomials& monomials, const Subtree& part, Index from_
                                       buffer.data() + (m - part.degree) * level, rows, level);
     const bool root = m == part.degree;
     if (root) form_roots(monomials, range, keys.points(), rows, keys.vectors(), block.here);
-    for_each_block({0, columns}, most_columns, [&](Index first, Index count) {
+    for_each_block({0, columns}, most_key_columns, [&](Index first, Index count) {
       with_features(root || first > 0, m < last || count < columns, [&](auto from) {
         aggregate_columns<from()>(count, block, keys.weighted() + first * lanes, columns, keys.vectors(),
                                   products + first);
@@ -340,7 +348,7 @@ Index lanes_of_double() {
   return static_cast<Index>(hn::Lanes(Lanes<double>()));
 }
 Index vectors_of_a_group() {
-  return features_together;
+  return vectors_together;
 }
 void aggregate_double(const Monomials& monomials, const Subtree& part, Index from_degree,
                       const PackedKeys<double>& keys, PartialSums& sums, Buffer<double>& buffer) {

@@ -31,9 +31,9 @@ Index vector_rows();
 template <class T>
 Index query_group_rows();
 
-/// Monomials of a query block, which are summed in T before they are added to the moments; and of a key
-/// block.
-inline constexpr Index query_block = 64;
+/// Monomials of a query block, which are summed in T before they are added to the moments: it depends on the
+/// CPU; and of a key block.
+inline constexpr Index least_query_block = 64, most_query_block = 128;
 inline constexpr Index key_block = 32;
 
 /// Monomials of a part: their key sums fit a second-level cache beside the rows.

@@ -43,18 +43,23 @@ std::vector<double> most_blocks(const std::vector<double>& counts, Index block, 
 
 /// Calls visit(begin, count) for `range` cut as evenly as can be into pieces of at most `most`.
 template <class Visit>
-void for_each_block(Range range, Index most, Visit visit) {
+void for_each_block(Range range, Index most, const Visit& visit) {
   const Index pieces = (range.size() + most - 1) / most;
-  for (Index piece = 0; piece < pieces; ++piece) {
-    const Index begin = range.begin + piece * range.size() / pieces;
-    visit(begin, range.begin + (piece + 1) * range.size() / pieces - begin);
+  if (pieces == 0) return;
+  const Index least = range.size() / pieces, rest = range.size() % pieces;
+  for (Index begin = range.begin, owed = rest; begin < range.end; owed += rest) {
+    const Index count = least + (owed >= pieces ? 1 : 0);
+    if (owed >= pieces) owed -= pieces;
+    visit(begin, count);
+    begin += count;
   }
 }
 
 /// Walks a part depth first, down to `last_degree` at most: visit(degree, range, parents) for each block of
 /// at most `most` monomials; `parents` is the block that theirs lie in, empty for the roots.
 template <class Visit>
-void walk(const Monomials& monomials, const Subtree& part, Index last_degree, Index most, Visit visit) {
+void walk(const Monomials& monomials, const Subtree& part, Index last_degree, Index most,
+          const Visit& visit) {
   const Index last = std::min(last_degree, part.highest_degree());
   const auto descend = [&](const auto& self, Index degree, Range parents) -> void {
     if (degree > last) return;
