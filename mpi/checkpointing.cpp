@@ -96,6 +96,12 @@ std::vector<std::string> leftovers(const std::string& output) {
   return paths;
 }
 
+json checkpoint_header(const std::string& path) {
+  if (!CheckpointReader::is_one(path)) return {};
+  json header = CheckpointReader(path).header();
+  return header.contains("state") ? header : json();
+}
+
 /// A checkpoint that fits, of some run.
 struct Checkpointing::Found {
   std::string path, run;
@@ -229,6 +235,25 @@ void Checkpointing::read_sums(const KeySumWords& modes) {
   reader_.reset();
 }
 
+void Checkpointing::read_numbers(std::uint64_t count, const Take& take) {
+  constexpr std::uint64_t chunk = std::uint64_t{1} << 17;
+  comm_.together([&] {
+    if (comm_.root() && (!reader_ || reader_->words() != count))
+      throw TornCheckpoint(
+          "the checkpoint has other rows in flight than it says; start over without --resume");
+  });
+  std::vector<double> numbers;
+  for (std::uint64_t begin = 0; begin < count; begin += chunk) {
+    numbers.assign(std::min(chunk, count - begin), 0.0);
+    comm_.together([&] {
+      if (comm_.root()) reader_->read({reinterpret_cast<std::int64_t*>(numbers.data()), numbers.size()});
+    });
+    comm_.broadcast(numbers.data(), static_cast<Index>(numbers.size()), 0);
+    take(begin, numbers);
+  }
+  reader_.reset();
+}
+
 void Checkpointing::begin(const ProblemMeasurement& measurement, ResultWriter& result) {
   if (comm_.root()) measurement_ = to_json(measurement);
   result_ = &result;
@@ -241,17 +266,15 @@ void Checkpointing::begin(const ProblemMeasurement& measurement, ResultWriter& r
   });
 }
 
-/// Collective: brings the sums together and writes all. Says why it could not be done, on all ranks.
-std::string Checkpointing::write(const json& header, const KeySumWords& modes) {
-  std::uint64_t words = 0;
-  for (const std::span<std::int64_t> mode : modes) words += mode.size();
+/// Collective: brings the words together and writes all. Says why it could not be done, on all ranks.
+std::string Checkpointing::write(const json& header, const SharedWords& words) {
   std::optional<CheckpointWriter> file;
   try {
     comm_.together([&] {
-      if (comm_.root()) file.emplace(partial(run_) + endings[saves_ % 2], header, words);
+      if (comm_.root()) file.emplace(partial(run_) + endings[saves_ % 2], header, words.count);
     });
     const std::string trouble =
-        put_sums(comm_, modes, [&](std::span<const std::int64_t> sums) { file->write(sums); });
+        put_words(comm_, words, [&](std::span<const std::int64_t> some) { file->write(some); });
     if (!trouble.empty()) return trouble;
     comm_.together([&] {
       if (comm_.root()) file->commit();
@@ -262,7 +285,7 @@ std::string Checkpointing::write(const json& header, const KeySumWords& modes) {
   return "";
 }
 
-void Checkpointing::save(const SolveState& state, const KeySumWords& modes) {
+void Checkpointing::save(const SolveState& state, const SharedWords& words) {
   const Stopwatch watch;
   result_->flush();
   json header;
@@ -280,7 +303,7 @@ void Checkpointing::save(const SolveState& state, const KeySumWords& modes) {
               {"rows", rows},
               {"state", to_json(state)}};
   }
-  const std::string trouble = write(header, modes);
+  const std::string trouble = write(header, words);
   if (trouble.empty()) {
     result_->keep_unfinished();
     if (saves_++ == 0) remove_files(ancestors_);  // the resumed one stays, in case this one is lost

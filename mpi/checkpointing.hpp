@@ -46,6 +46,10 @@ std::string difference(const nlohmann::json& there, const nlohmann::json& here);
 /// Names of what earlier runs to this output have left beside it, on this process alone.
 std::vector<std::string> leftovers(const std::string& output);
 
+/// The header of a checkpoint (checkpointing.cpp, save()), null where the file is none; on this process
+/// alone. Throws TornCheckpoint.
+nlohmann::json checkpoint_header(const std::string& path);
+
 class Checkpointing {
  public:
   /// Tells what a user should know though nothing failed.
@@ -70,14 +74,18 @@ class Checkpointing {
   const SolveState* resumed() const { return resumed_ ? &*resumed_ : nullptr; }
   /// The key sums of it, all of them; on rank 0, others leave `modes` as they are. Throws TornCheckpoint.
   void read_sums(const KeySumWords& modes);
+  /// Collective: the numbers beside it, of which there must be `count`, pass by on all ranks, some at a time:
+  /// take(number of the first, numbers). Throws AgreedFailure.
+  using Take = std::function<void(std::uint64_t begin, std::span<const double> numbers)>;
+  void read_numbers(std::uint64_t count, const Take& take);
 
   /// Collective: the measurement is made and rows will be written to `result`, which outlives this. Brings
   /// the rows of the resumed run there.
   void begin(const ProblemMeasurement& measurement, ResultWriter& result);
 
-  /// Collective. Saves `state`, which is that of all ranks. What can't be saved is noted, and the run goes
-  /// on.
-  void save(const SolveState& state, const KeySumWords& modes);
+  /// Collective. Saves `state`, which is that of all ranks, and key sums or numbers beside it. What can't be
+  /// saved is noted, and the run goes on.
+  void save(const SolveState& state, const SharedWords& words);
 
   /// What stands in the result beside its fingerprint, on rank 0: the identity and the stamp of the problem's
   /// file.
@@ -105,7 +113,7 @@ class Checkpointing {
   std::vector<Found> candidates(std::string& foreign) const;
   bool rows_are_there(const Found& found, const ProblemFile& problem) const;
   void remove_files(const std::vector<std::string>& runs) const;
-  std::string write(const nlohmann::json& header, const KeySumWords& modes);
+  std::string write(const nlohmann::json& header, const SharedWords& words);
 
   const Communicator& comm_;
   std::string output_, problem_path_, run_;

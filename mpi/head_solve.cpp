@@ -6,6 +6,7 @@
 #include <cmath>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "aggregate_keys.hpp"
 #include "checkpointing.hpp"
@@ -20,10 +21,6 @@ namespace kronattn {
 
 namespace {
 
-/// Rows that the exact method keeps in flight on one rank while all keys pass by: at most as many as fit, and
-/// as few as so many flops a thread take, since a run that is stopped meanwhile loses them.
-constexpr double exact_flops_in_flight = 3e11;
-
 /// A step, after which ranks meet, is at most a block to read and so many flops a thread: a second or so.
 constexpr double step_flops = 1e10;
 
@@ -37,6 +34,13 @@ Index step_rows(Index tile_rows, double row_bytes, double row_flops, Index step_
   const double rows =
       std::min(static_cast<double>(step_bytes) / row_bytes, step_flops * omp_get_max_threads() / row_flops);
   return tile_rows * std::max<Index>(1, static_cast<Index>(std::min(rows, 1e9)) / tile_rows);
+}
+
+/// How many rows of a set come before a row.
+Index rows_before(const RowSet& set, Index row) {
+  Index count = 0;
+  for (Range range : set.ranges()) count += std::max<Index>(0, std::min(range.end, row) - range.begin);
+  return count;
 }
 
 /// The sums of the keys of one head: what a checkpoint holds.
@@ -222,8 +226,23 @@ class HeadSolve {
 
   Index round_rows() const { return round_.rows ? round_.rows->count() : shape_.queries; }
 
+  /// Rows of the exact method while keys pass by.
+  struct Flight {
+    RowSet rows;         // this rank's, by place in the round
+    ContentSum queries;  // of what was read of them
+    ExactAttention attention;
+    Index tuples = 0;  // of key tiles that are behind
+  };
+
+  /// What all ranks have in flight now.
+  struct InFlight {
+    const Flight& mine;
+    const KeyTiles& tiles;
+    const ContentSum& keys;  // that this rank has read for the first time
+  };
+
   /// Collective: what is done now, over all ranks, goes into a checkpoint.
-  void save() {
+  void save(const InFlight* flight = nullptr) {
     if (checkpoints_ == nullptr || !saves_) return;
     if (round_.rows) deliver_late_rows();
     SolveState all = state_;
@@ -237,10 +256,34 @@ class HeadSolve {
     all.figures.rows_exact = static_cast<std::int64_t>(comm_.max(static_cast<double>(outcome_.rows_exact)));
     all.figures.rows_raised = static_cast<std::int64_t>(comm_.max(static_cast<double>(outcome_.rows_raised)));
     all.figures.monomials_evaluated = comm_.sum(outcome_.monomials_evaluated);
-    std::vector<std::int64_t> halves = outcome_.content.halves();
+    all.figures.content = over_ranks(outcome_.content);
+    if (flight == nullptr) return checkpoints_->save(all, shared(sum_words()));
+    all.round.in_flight = RowsInFlight{gather(comm_, flight->mine.rows), flight->mine.tuples,
+                                       flight->tiles.counted(), over_ranks(flight->keys)};
+    const std::vector<double> numbers = numbers_of(flight->mine);
+    const auto numbers_a_row = static_cast<std::uint64_t>(flight->mine.attention.numbers_of_a_row());
+    const auto words_of = [&](Index rows) { return static_cast<std::uint64_t>(rows) * numbers_a_row; };
+    checkpoints_->save(all,
+                       shared(words_of(all.round.in_flight->rows.count()),
+                              words_of(first_of(flight->mine.rows, all.round.in_flight->rows)), numbers));
+  }
+
+  /// What this rank's rows are preceded by in those of all ranks.
+  static Index first_of(const RowSet& mine, const RowSet& all) {
+    return mine.ranges().empty() ? 0 : rows_before(all, mine.ranges().front().begin);
+  }
+
+  static std::vector<double> numbers_of(const Flight& flight) {
+    std::vector<double> numbers(
+        static_cast<std::size_t>(flight.rows.count() * flight.attention.numbers_of_a_row()));
+    flight.attention.copy_sums(numbers.data());
+    return numbers;
+  }
+
+  ContentSum over_ranks(const ContentSum& content) const {
+    std::vector<std::int64_t> halves = content.halves();
     comm_.sum(halves);
-    all.figures.content = ContentSum(halves);
-    checkpoints_->save(all, sum_words());
+    return ContentSum(halves);
   }
 
   RowSet add_gathered(const RowSet& known, const RowSet& mine) {
@@ -525,66 +568,103 @@ class HeadSolve {
   void sum_exactly() {
     new_keys_.assign(file_shape_.keys.size(), RowSet());
     new_done_ = RowSet();
-    PhaseSeconds& seconds = outcome_.seconds;
     const Index tile_rows = exact_query_tile_rows(file_shape_.order());
-    const RowSet share = round_.done.rest(round_rows()).share(tile_rows, comm_.size(), comm_.rank());
-    const double row_flops =
-        2 * file_shape_.tuples() * static_cast<double>(file_shape_.width + file_shape_.value_width + 8);
-    const double few = exact_flops_in_flight * omp_get_max_threads() / row_flops;
-    const Index rows_a_pass =
-        tile_rows *
-        std::max<Index>(
-            omp_get_max_threads(),
-            static_cast<Index>(std::min(few, static_cast<double>(blocks_.exact_rows))) / tile_rows);
-    const std::vector<RowSet> mine = passes_of(share, rows_a_pass);
-    const ExactArithmetic arithmetic = planned_.plan.exact_arithmetic;
-    const ExactCertificate certificate(file_shape_, exact_coordinates_, wishes_.output_precision, arithmetic);
     ContentSum keys;
-    KeyTiles tiles(comm_, problem_, number_, exact_coordinates_, arithmetic, seconds, keys,
-                   blocks_.kept_bytes);
+    KeyTiles tiles(comm_, problem_, number_, exact_coordinates_, planned_.plan.exact_arithmetic,
+                   outcome_.seconds, keys, blocks_.kept_bytes);
+    RowSet begun = round_.done;
+    std::optional<Flight> flight = resumed_flight(tiles, keys, begun);
+    const RowSet share = begun.rest(round_rows()).share(tile_rows, comm_.size(), comm_.rank());
+    const std::vector<RowSet> mine =
+        passes_of(share, tile_rows * std::max<Index>(omp_get_max_threads(), blocks_.exact_rows / tile_rows));
     const auto passes = static_cast<std::size_t>(comm_.max(static_cast<double>(mine.size())));
-    progress_.begin("exact", share.count(), static_cast<double>(passes) * tiles.tuples());
-    for (std::size_t pass = 0; pass < passes; ++pass) {
-      const RowSet rows = pass < mine.size() ? mine[pass] : RowSet();
-      Matrix query_rows;
-      ContentSum content;  // counts when the pass is done
-      comm_.together([&] { query_rows = queries_of(rows, content); });
-      const double tuple_flops = row_flops / tiles.tuples() * comm_.max(static_cast<double>(rows.count()));
-      const auto tuples_a_step =
-          std::max<Index>(1, static_cast<Index>(step_flops / std::max(tuple_flops, 1.0)));
-      RowOutputs outputs;
-      {
-        const double read_before = seconds.read;
-        const Stopwatch watch;
-        ExactAttention attention(file_shape_, exact_coordinates_, query_rows, tile_rows);
-        Index tuples = 0;
-        absorb_all(tiles, file_shape_.modes(), attention, [&] {
-          progress_.advance(1);
-          // Rows in flight are lost when the run stops here, those of other passes are not.
-          if (++tuples % tuples_a_step == 0)
-            control_.meet(comm_, [&](bool last) {
-              if (last) save();
-            });
-        });
-        outputs = attention.finish(certificate);
-        seconds.evaluate += watch.seconds() - (seconds.read - read_before);
-      }
-      comm_.together([&] {
-        Index first = 0;  // of the outputs
-        for (Range range : rows.ranges()) {
-          deliver_part(range, {0, range.size()}, outputs.part({first, first + range.size()}));
-          new_done_.add(range);
-          first += range.size();
-        }
+    progress_.begin("exact", share.count() + (flight ? flight->rows.count() : 0),
+                    static_cast<double>(passes) * tiles.tuples() +
+                        (flight ? tiles.tuples() - static_cast<double>(flight->tuples) : 0));
+    if (flight) exact_pass(tiles, keys, std::move(*flight));
+    for (std::size_t pass = 0; pass < passes; ++pass)
+      exact_pass(tiles, keys, begin_flight(pass < mine.size() ? mine[pass] : RowSet()));
+  }
+
+  /// Collective.
+  Flight begin_flight(const RowSet& rows) {
+    Matrix query_rows;
+    ContentSum content;
+    comm_.together([&] { query_rows = queries_of(rows, content); });
+    return {rows, content,
+            ExactAttention(file_shape_, exact_coordinates_, query_rows,
+                           exact_query_tile_rows(file_shape_.order()))};
+  }
+
+  /// Collective: this rank's share of the rows that a checkpoint has in flight, all of which go into `begun`;
+  /// or nothing where there are none, or more than fit, which begin anew.
+  std::optional<Flight> resumed_flight(KeyTiles& tiles, ContentSum& keys, RowSet& begun) {
+    if (!round_.in_flight) return std::nullopt;
+    const RowsInFlight all = *std::exchange(round_.in_flight, std::nullopt);
+    const RowSet mine =
+        all.rows.share(exact_query_tile_rows(file_shape_.order()), comm_.size(), comm_.rank());
+    if (comm_.max(static_cast<double>(mine.count())) > static_cast<double>(blocks_.exact_rows))
+      return std::nullopt;
+    Flight flight = begin_flight(mine);
+    const Index numbers_a_row = flight.attention.numbers_of_a_row();
+    std::vector<double> numbers = numbers_of(flight);
+    const Index first = first_of(mine, all.rows) * numbers_a_row;
+    checkpoints_->read_numbers(static_cast<std::uint64_t>(all.rows.count() * numbers_a_row),
+                               [&](std::uint64_t begin, std::span<const double> some) {
+                                 for (std::size_t i = 0; i < some.size(); ++i) {
+                                   const Index own = static_cast<Index>(begin + i) - first;
+                                   if (own >= 0 && own < static_cast<Index>(numbers.size()))
+                                     numbers[static_cast<std::size_t>(own)] = some[i];
+                                 }
+                               });
+    flight.attention.set_sums(numbers.data());
+    flight.tuples = all.tuples;
+    tiles.set_counted(all.counted);
+    if (comm_.root()) keys.merge(all.keys);
+    for (Range rows : all.rows.ranges()) begun.add(rows);
+    return flight;
+  }
+
+  /// Collective: the rest of the keys pass by the rows in flight, which are delivered.
+  void exact_pass(KeyTiles& tiles, const ContentSum& keys, Flight flight) {
+    PhaseSeconds& seconds = outcome_.seconds;
+    const double tuple_flops = 2 * file_shape_.tuples() / tiles.tuples() *
+                               static_cast<double>(file_shape_.width + file_shape_.value_width + 8) *
+                               comm_.max(static_cast<double>(flight.rows.count()));
+    const auto tuples_a_step =
+        std::max<Index>(1, static_cast<Index>(step_flops / std::max(tuple_flops, 1.0)));
+    RowOutputs outputs;
+    {
+      const auto elsewhere = [&] {
+        return seconds.read + (checkpoints_ != nullptr ? checkpoints_->seconds() : 0);
+      };
+      const double before = elsewhere();
+      const Stopwatch watch;
+      absorb_all(tiles, file_shape_.modes(), flight.tuples, flight.attention, [&] {
+        progress_.advance(1);
+        if (++flight.tuples % tuples_a_step != 0) return;
+        const InFlight now{flight, tiles, keys};
+        control_.meet(comm_, [&](bool) { save(&now); });
       });
-      outcome_.content.merge(content);
-      if (round_.rows) deliver_late_rows();
-      if (pass == 0 && !round_.rows && !state_.keys_counted) {
-        outcome_.content.merge(keys);
-        state_.keys_counted = true;
-      }
-      control_.meet(comm_, [&](bool) { save(); });
+      outputs = flight.attention.finish(ExactCertificate(
+          file_shape_, exact_coordinates_, wishes_.output_precision, planned_.plan.exact_arithmetic));
+      seconds.evaluate += watch.seconds() - (elsewhere() - before);
     }
+    comm_.together([&] {
+      Index first = 0;  // of the outputs
+      for (Range range : flight.rows.ranges()) {
+        deliver_part(range, {0, range.size()}, outputs.part({first, first + range.size()}));
+        new_done_.add(range);
+        first += range.size();
+      }
+    });
+    outcome_.content.merge(flight.queries);
+    if (round_.rows) deliver_late_rows();
+    if (!round_.rows && !state_.keys_counted) {
+      outcome_.content.merge(keys);
+      state_.keys_counted = true;
+    }
+    control_.meet(comm_, [&](bool) { save(); });
   }
 
   /// Sets of at most so many rows each: whole tiles, but for the last row of all.

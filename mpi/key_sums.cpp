@@ -102,7 +102,7 @@ KeySumsWriter::KeySumsWriter(const Communicator& comm, const std::string& path, 
 
 void KeySumsWriter::write(const KeySumWords& sums) {
   const std::string trouble =
-      put_sums(comm_, sums, [&](std::span<const std::int64_t> words) { file_->write(words); });
+      put_words(comm_, shared(sums), [&](std::span<const std::int64_t> words) { file_->write(words); });
   if (!trouble.empty()) throw AgreedFailure(trouble);
 }
 

@@ -21,7 +21,8 @@ KeyTiles::KeyTiles(const Communicator& comm, Problem& problem, Index head, const
       coordinates_(coordinates),
       arithmetic_(arithmetic),
       seconds_(seconds),
-      content_(content) {
+      content_(content),
+      counted_(problem.shape().keys.size(), 0) {
   double bytes = 0;
   for (Index rows : problem.shape().keys)
     bytes += static_cast<double>(rows) * (arithmetic == ExactArithmetic() ? 8 : 12) *
@@ -48,12 +49,15 @@ void KeyTiles::send(Index mode, Index tile) {
   std::vector<double> message(static_cast<std::size_t>(entries) + 1,
                               0.0);  // the last entry: could it be read
   std::string failure;
+  Index& counted = counted_[static_cast<std::size_t>(mode)];
+  const bool is_first = tile >= counted;
+  counted = std::max(counted, tile + 1);
   if (comm_.rank() == owner) {
     const Timed timed(seconds_.read);
     try {
       const Matrix key_rows = problem_.read(keys, head_, rows),
                    value_rows = problem_.read(values, head_, rows);
-      if (seen_.insert({mode, tile}).second) {
+      if (is_first) {
         content_.add(keys, head_, rows, key_rows);
         content_.add(values, head_, rows, value_rows);
       }
@@ -75,8 +79,8 @@ KeyTiles::Message KeyTiles::receive(Index mode, Index tile) {
   under_way_.pop_front();
   if (message.mode != mode || message.tile != tile) throw std::logic_error("key tiles out of order");
   if (mode == problem_.shape().modes() - 1)
-    for (Index next = tile + 1 + static_cast<Index>(under_way_.size());
-         next < count(mode) && under_way_.size() < most_under_way; ++next)
+    for (Index next = (under_way_.empty() ? tile : under_way_.back().tile) + 1;
+         next < count(mode) && under_way_.size() < most_under_way && !kept_.contains({mode, next}); ++next)
       send(mode, next);
   if (message.entries->wait().back() == 0)
     throw AgreedFailure(comm_.broadcast(message.failure, message.owner));
@@ -102,13 +106,23 @@ std::shared_ptr<const KeyTile> KeyTiles::get(Index mode, Index tile) {
 
 namespace {
 
-void absorb_modes(KeyTiles& tiles, Index mode, std::vector<std::shared_ptr<const KeyTile>>& held,
-                  ExactAttention& attention, const std::function<void()>& passed) {
+/// `behind`: tuples still to be passed over. Where the last one of a mode's tiles is behind, the mode is not
+/// closed yet.
+void absorb_modes(KeyTiles& tiles, Index mode, Index& behind,
+                  std::vector<std::shared_ptr<const KeyTile>>& held, ExactAttention& attention,
+                  const std::function<void()>& passed) {
   const auto m = static_cast<std::size_t>(mode);
+  const bool is_last = m + 1 == held.size();
+  Index below = 1;  // tuples under one tile
+  for (Index next = mode + 1; next < static_cast<Index>(held.size()); ++next) below *= tiles.count(next);
   for (Index t = 0; t < tiles.count(mode); ++t) {
+    if (behind > below || (is_last && behind > 0)) {
+      behind -= below;
+      continue;
+    }
     held[m] = tiles.get(mode, t);
-    if (m + 1 < held.size()) {
-      absorb_modes(tiles, mode + 1, held, attention, passed);
+    if (!is_last) {
+      absorb_modes(tiles, mode + 1, behind, held, attention, passed);
       attention.close_mode(mode + 1);
     } else {
       std::vector<const KeyTile*> tuple;
@@ -121,10 +135,10 @@ void absorb_modes(KeyTiles& tiles, Index mode, std::vector<std::shared_ptr<const
 
 }  // namespace
 
-void absorb_all(KeyTiles& tiles, Index modes, ExactAttention& attention,
+void absorb_all(KeyTiles& tiles, Index modes, Index behind, ExactAttention& attention,
                 const std::function<void()>& passed) {
   std::vector<std::shared_ptr<const KeyTile>> held(static_cast<std::size_t>(modes));
-  absorb_modes(tiles, 0, held, attention, passed);
+  absorb_modes(tiles, 0, behind, held, attention, passed);
 }
 
 }  // namespace kronattn

@@ -6,7 +6,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 
 #include "clock.hpp"
 #include "communicator.hpp"
@@ -19,11 +18,15 @@ namespace kronattn {
 
 /// The tiles of all modes of one head. Each tile is read by the rank that owns it, which adds it to `content`
 /// the first time, and broadcast; those of the last mode are asked for one after the other, so some of them
-/// are under way before they are asked for.
+/// are under way before they are asked for. The first time tiles of a mode are asked for in ascending order.
 class KeyTiles {
  public:
   KeyTiles(const Communicator& comm, Problem& problem, Index head, const Coordinates& coordinates,
            ExactArithmetic arithmetic, PhaseSeconds& seconds, ContentSum& content, Index kept_bytes);
+
+  /// Of each mode, how many tiles are in `content`: the same on all ranks. An earlier run's may be set.
+  const std::vector<Index>& counted() const { return counted_; }
+  void set_counted(std::vector<Index> counted) { counted_ = std::move(counted); }
 
   /// Collective: every rank asks for the same tiles in the same order. Tiles are kept for the next time while
   /// all of them together fit into `kept_bytes`; what is kept is the same on all ranks and decides no bits.
@@ -50,14 +53,16 @@ class KeyTiles {
   ExactArithmetic arithmetic_;
   PhaseSeconds& seconds_;
   ContentSum& content_;
-  std::set<std::pair<Index, Index>> seen_;
+  std::vector<Index> counted_;
   std::deque<Message> under_way_;
   bool keep_;
   std::map<std::pair<Index, Index>, std::shared_ptr<const KeyTile>> kept_;
 };
 
-/// Collective: lets all tuples of key tiles pass by `attention`, which may be without rows on some ranks;
-/// after each `passed` is called.
-void absorb_all(KeyTiles& tiles, Index modes, ExactAttention& attention, const std::function<void()>& passed);
+/// Collective: lets all tuples of key tiles pass by `attention`, which may be without rows on some ranks, but
+/// for the first `behind`, which its sums have; after each `passed` is called. At that point the sums may be
+/// copied for another call to go on from.
+void absorb_all(KeyTiles& tiles, Index modes, Index behind, ExactAttention& attention,
+                const std::function<void()>& passed);
 
 }  // namespace kronattn

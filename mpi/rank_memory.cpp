@@ -64,9 +64,10 @@ double tile_bytes(const ProblemShape& shape) {
   return static_cast<double>(key_tile_rows * (shape.width + shape.value_width)) * word;
 }
 
-/// Of the exact method, for each query in flight: as read, scaled, sums of each mode, outputs.
+/// Of the exact method, for each query in flight: as read, scaled, sums of each mode, once more for a
+/// checkpoint, outputs.
 double exact_row_bytes(const ProblemShape& shape) {
-  return word * static_cast<double>(4 * shape.width + (2 * shape.modes() + 4) * (shape.value_width + 3));
+  return word * static_cast<double>(4 * shape.width + (3 * shape.modes() + 4) * (shape.value_width + 3));
 }
 
 }  // namespace

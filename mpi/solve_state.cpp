@@ -1,9 +1,12 @@
 #include "solve_state.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <numeric>
 #include <stdexcept>
+
+#include "tiles.hpp"
 
 namespace kronattn {
 
@@ -28,6 +31,31 @@ RowSet row_set(const json& kept, Index rows) {
     set.add({bounds[i], bounds[i + 1]});
   }
   return set;
+}
+
+json to_json(const RowsInFlight& flight) {
+  return {{"rows", to_json(flight.rows)},
+          {"tuples", flight.tuples},
+          {"counted", flight.counted},
+          {"keys", flight.keys.halves()}};
+}
+
+/// Of a round of so many rows, of which `done` are done.
+RowsInFlight rows_in_flight(const json& kept, const ProblemShape& shape, Index rows, RowSet done) {
+  RowsInFlight flight{row_set(kept.at("rows"), rows), kept.at("tuples"),
+                      kept.at("counted").get<std::vector<Index>>(),
+                      ContentSum(kept.at("keys").get<std::vector<std::int64_t>>())};
+  for (Range range : flight.rows.ranges()) done.add(range);  // throws where there are such already
+  double tuples = 1;
+  bool fits = flight.counted.size() == shape.keys.size();
+  for (std::size_t m = 0; fits && m < shape.keys.size(); ++m) {
+    const Index tiles = tile_count(shape.keys[m], key_tile_rows);
+    fits = flight.counted[m] >= 0 && flight.counted[m] <= tiles;
+    tuples *= static_cast<double>(tiles);
+  }
+  if (!fits || flight.tuples < 0 || static_cast<double>(flight.tuples) > tuples)
+    throw std::runtime_error("rows in flight are not of this problem");
+  return flight;
 }
 
 json to_json(const MissingRows& rows) {
@@ -78,23 +106,55 @@ RowSet gather(const Communicator& comm, const RowSet& mine) {
   return all;
 }
 
-std::string put_sums(const Communicator& comm, const KeySumWords& modes,
-                     const std::function<void(std::span<const std::int64_t>)>& put) {
-  constexpr std::size_t chunk = std::size_t{1} << 17;
+namespace {
+
+/// What two ranges of words have in common, or an empty one.
+struct Overlap {
+  std::uint64_t begin, end;
+  Overlap(std::uint64_t first, std::size_t count, std::uint64_t other, std::size_t other_count)
+      : begin(std::max(first, other)), end(std::max(begin, std::min(first + count, other + other_count))) {}
+};
+
+}  // namespace
+
+SharedWords shared(const KeySumWords& modes) {
+  SharedWords words;
+  for (const std::span<std::int64_t> mode : modes) words.count += mode.size();
+  words.add_mine = [modes](std::uint64_t begin, std::span<std::int64_t> to) {
+    std::uint64_t first = 0;
+    for (const std::span<std::int64_t> mode : modes) {
+      const Overlap both(begin, to.size(), first, mode.size());
+      for (std::uint64_t i = both.begin; i < both.end; ++i) to[i - begin] += mode[i - first];
+      first += mode.size();
+    }
+  };
+  return words;
+}
+
+SharedWords shared(std::uint64_t count, std::uint64_t first, std::span<const double> mine) {
+  return {count, [first, mine](std::uint64_t begin, std::span<std::int64_t> to) {
+            const Overlap both(begin, to.size(), first, mine.size());
+            for (std::uint64_t i = both.begin; i < both.end; ++i)
+              to[i - begin] += std::bit_cast<std::int64_t>(mine[i - first]);
+          }};
+}
+
+std::string put_words(const Communicator& comm, const SharedWords& words,
+                      const std::function<void(std::span<const std::int64_t>)>& put) {
+  constexpr std::uint64_t chunk = std::uint64_t{1} << 17;
   std::vector<std::int64_t> sum;
   std::string trouble;  // on rank 0, which takes part in the reductions to come whatever happens
-  for (const std::span<std::int64_t> words : modes)
-    for (std::size_t begin = 0; begin < words.size(); begin += chunk) {
-      const auto mine = words.subspan(begin, std::min(chunk, words.size() - begin));
-      sum.assign(mine.begin(), mine.end());
-      comm.sum_to_root(sum);
-      if (!comm.root() || !trouble.empty()) continue;
-      try {
-        put(sum);
-      } catch (const std::exception& error) {
-        trouble = error.what();
-      }
+  for (std::uint64_t begin = 0; begin < words.count; begin += chunk) {
+    sum.assign(std::min(chunk, words.count - begin), 0);
+    words.add_mine(begin, sum);
+    comm.sum_to_root(sum);
+    if (!comm.root() || !trouble.empty()) continue;
+    try {
+      put(sum);
+    } catch (const std::exception& error) {
+      trouble = error.what();
     }
+  }
   return comm.broadcast(trouble, 0);
 }
 
@@ -144,7 +204,8 @@ json to_json(const SolveState& state) {
             {"rows", round.rows ? to_json(*round.rows) : json()},
             {"keys", keys},
             {"done", to_json(round.done)},
-            {"missing", to_json(round.missing)}}},
+            {"missing", to_json(round.missing)},
+            {"in_flight", round.in_flight ? to_json(*round.in_flight) : json()}}},
           {"figures",
            {{"largest_error_bound", figures.largest_error_bound},
             {"largest_log_error", figures.largest_log_error},
@@ -168,7 +229,10 @@ SolveState solve_state(const json& kept, const ProblemShape& shape) {
       keys.size() != shape.keys.size())
     throw std::runtime_error("heads or modes are not those of this problem");
   for (std::size_t m = 0; m < keys.size(); ++m) state.round.keys.push_back(row_set(keys[m], shape.keys[m]));
-  state.round.done = row_set(round.at("done"), state.round.rows ? state.round.rows->count() : shape.queries);
+  const Index rows = state.round.rows ? state.round.rows->count() : shape.queries;
+  state.round.done = row_set(round.at("done"), rows);
+  if (!round.at("in_flight").is_null())
+    state.round.in_flight = rows_in_flight(round.at("in_flight"), shape, rows, state.round.done);
   state.round.missing = missing_rows(round.at("missing"), shape);
   state.figures.largest_error_bound = figures.at("largest_error_bound");
   state.figures.largest_log_error = figures.at("largest_log_error");

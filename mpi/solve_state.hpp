@@ -43,10 +43,31 @@ RowSet gather(const Communicator& comm, const RowSet& mine);
 /// The fixed-point words of a head's key sums, of each mode: this rank's part of a sum over ranks.
 using KeySumWords = std::vector<std::span<std::int64_t>>;
 
-/// Collective: the sums over all ranks, mode after mode, go to `put` on rank 0, some at a time. If it throws,
-/// all ranks get the words.
-std::string put_sums(const Communicator& comm, const KeySumWords& modes,
-                     const std::function<void(std::span<const std::int64_t>)>& put);
+/// Words of which each rank holds a part: what stands for them is the sum over ranks.
+struct SharedWords {
+  std::uint64_t count = 0;
+  /// Adds this rank's part of the words from `begin` on.
+  std::function<void(std::uint64_t begin, std::span<std::int64_t> to)> add_mine;
+};
+
+/// The sums of all modes, one after the other.
+SharedWords shared(const KeySumWords& modes);
+/// Numbers of which this rank has some, from number `begin` on; what the words point to must outlive them.
+SharedWords shared(std::uint64_t count, std::uint64_t begin, std::span<const double> mine);
+
+/// Collective: the sums over all ranks go to `put` on rank 0, some at a time. If it throws, all ranks get the
+/// words of the failure.
+std::string put_words(const Communicator& comm, const SharedWords& words,
+                      const std::function<void(std::span<const std::int64_t>)>& put);
+
+/// Rows of the exact method that some key tiles have passed by. Their sums are beside it: those of
+/// ExactAttention, row after row.
+struct RowsInFlight {
+  RowSet rows;                 // of the round, by place
+  Index tuples = 0;            // of key tiles that are behind
+  std::vector<Index> counted;  // of each mode, tiles that are in `keys`
+  ContentSum keys;             // of what was read for the first time
+};
 
 /// A round of one head.
 struct Round {
@@ -56,6 +77,7 @@ struct Round {
   std::vector<RowSet> keys;         // of each mode, in the sums of this round's new monomials
   RowSet done;                      // tiles of the round's rows, by place
   MissingRows missing;              // of those, what misses the promise again
+  std::optional<RowsInFlight> in_flight;
 
   /// Of its head: the planned monomials' sums are made in it.
   bool is_first() const { return !rows && raises == 0; }

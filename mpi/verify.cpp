@@ -99,7 +99,7 @@ Verification verify(const Communicator& comm, Problem& problem, const ProblemMea
       });
       // At order 2 a row alone would fill one lane of a vector; at higher orders its key tuples fill them.
       ExactAttention attention(shape, coordinates, queries, shape.order() == 2 ? 8 : 1);
-      absorb_all(tiles, shape.modes(), attention, [&] { progress.advance(1); });
+      absorb_all(tiles, shape.modes(), 0, attention, [&] { progress.advance(1); });
       const RowOutputs reference = attention.finish(certificate);
       comm.together([&] {
         for (Index i = 0; i < count; ++i)

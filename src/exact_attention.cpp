@@ -89,7 +89,7 @@ SoftmaxSums sum_over_tiles(const std::vector<const KeyTile*>& tiles, const Const
 
 ExactAttention::ExactAttention(const ProblemShape& shape, const Coordinates& coordinates,
                                const ConstTile& queries, Index tile_rows)
-    : rows_(queries.rows()), tile_rows_(tile_rows), value_width_(shape.value_width) {
+    : rows_(queries.rows()), tile_rows_(tile_rows), value_width_(shape.value_width), modes_(shape.modes()) {
   for (Index tile = 0; tile < tile_count(rows_, tile_rows); ++tile) {
     const Range rows = tile_range(tile, rows_, tile_rows);
     QueryTile query_tile{Matrix(rows.size(), shape.width), Vector::Zero(rows.size()), {}};
@@ -117,6 +117,25 @@ void ExactAttention::close_mode(Index mode) {
     tile.sums[m - 1].merge(tile.sums[m]);
     tile.sums[m].clear();
   }
+}
+
+void ExactAttention::copy_sums(double* to) const {
+  for (const QueryTile& tile : tiles_)
+    for (Index i = 0; i < tile.points.rows(); ++i)
+      for (const SoftmaxSums& level : tile.sums) {
+        *to++ = level.maximum(i);
+        to = std::copy_n(level.sums.row(i).data(), value_width_ + 1, to);
+      }
+}
+
+void ExactAttention::set_sums(const double* from) {
+  for (QueryTile& tile : tiles_)
+    for (Index i = 0; i < tile.points.rows(); ++i)
+      for (SoftmaxSums& level : tile.sums) {
+        level.maximum(i) = *from++;
+        std::copy_n(from, value_width_ + 1, level.sums.row(i).data());
+        from += value_width_ + 1;
+      }
 }
 
 RowOutputs ExactAttention::finish(const ExactCertificate& certificate) const {

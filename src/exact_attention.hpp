@@ -64,6 +64,12 @@ class ExactAttention {
   /// they gave to that of mode `mode` - 1. Never called for mode 0.
   void close_mode(Index mode);
 
+  /// The sums as they stand, of so many numbers a row, row after row: what a later ExactAttention of the same
+  /// queries goes on from. None of them depends on the other rows.
+  Index numbers_of_a_row() const { return modes_ * (value_width_ + 2); }
+  void copy_sums(double* to) const;
+  void set_sums(const double* from);
+
   /// After the last tile.
   RowOutputs finish(const ExactCertificate& certificate) const;
 
@@ -74,7 +80,7 @@ class ExactAttention {
     std::vector<SoftmaxSums> sums;  // per mode
   };
   std::vector<QueryTile> tiles_;
-  Index rows_, tile_rows_, value_width_;
+  Index rows_, tile_rows_, value_width_, modes_;
 };
 
 }  // namespace kronattn

@@ -29,6 +29,7 @@ SolveState some_state() {
   state.round.done = RowSet({8, 24});
   state.round.done.add({32, 40});
   state.round.missing = missing({8, 11, 12, 23, 39});
+  state.round.in_flight = RowsInFlight{RowSet({24, 32}), 1, {1, 0}, ContentSum({3, 4})};
   state.figures.largest_error_bound = 1e-300;
   state.figures.monomials_evaluated = std::int64_t{1} << 60;
   state.figures.content = ContentSum({5, 7});
@@ -42,6 +43,9 @@ TEST(SolveState, SurvivesItsRecord) {
   EXPECT_EQ(to_json(read), to_json(state));
   EXPECT_EQ(read.round.done, state.round.done);
   EXPECT_EQ(read.round.missing.entries, state.round.missing.entries);
+  ASSERT_TRUE(read.round.in_flight);
+  EXPECT_EQ(read.round.in_flight->rows, state.round.in_flight->rows);
+  EXPECT_EQ(read.round.in_flight->keys, state.round.in_flight->keys);
   EXPECT_EQ(read.figures.content, state.figures.content);
   EXPECT_EQ(read.figures.largest_error_bound, 1e-300);
   EXPECT_FALSE(read.round.rows);
@@ -69,6 +73,15 @@ TEST(SolveState, OfAnotherProblemIsRefused) {
   refused("/round/missing/numbers", {1, 2});
   refused("/round/missing/numbers", {8, 11, 12, 23, 40});
   refused("/round/missing/numbers", {11, 8, 12, 23, 39});
+  refused("/round/in_flight", {1});
+  refused("/round/in_flight/rows", {20, 28});  // of which some are done
+  refused("/round/in_flight/rows", {24, 41});
+  refused("/round/in_flight/tuples", -1);
+  refused("/round/in_flight/tuples", 2);
+  refused("/round/in_flight/counted", {1});
+  refused("/round/in_flight/counted", {1, 2});
+  refused("/round/in_flight/counted", {-1, 1});
+  refused("/round/in_flight/keys", {1});
   refused("/figures/content", {1});
   refused("/round", nullptr);
 }

@@ -31,6 +31,8 @@ def huge_rows(problem, every=100, factor=100):
 PROBLEMS = {
     "polynomial": (lambda: random_problem(2, 150_000, 120_000, 8, 8), ("--method", "polynomial", "--epsilon", "1e-3"), 2, 3),
     "exact": (lambda: random_problem(2, 100_000, 1500, 4, 2), ("--method", "exact"), 2, 3),
+    # One pass, saved while it goes: some seconds, since a step is many keys.
+    "one pass": (lambda: random_problem(3, 32, (8000, 6000), 4, 2), ("--method", "exact"), 2, 3),
     "mixed": (lambda: huge_rows(random_problem(3, 20_000, (600, 700), 4, 3)), (), 2, 3),
     "two heads": (lambda: huge_rows(random_problem(2, 30_000, 20_000, 4, 3, heads=2), 500, 20), (), 3, 2),
 }
@@ -122,6 +124,42 @@ class Points(ResumeTest):
 
     def test_exact_runs_that_are_stopped(self):
         self.assert_resumes("exact", signal.SIGTERM, 6)
+
+    def test_exact_runs_in_one_pass_that_are_stopped(self):
+        self.assert_resumes("one pass", signal.SIGUSR1, 4)
+
+    def test_exact_runs_in_one_pass_that_are_killed(self):
+        self.assert_resumes("one pass", signal.SIGKILL, 4)
+
+    def about_the_checkpoint(self):
+        """What `info` says of the one that the last run left."""
+        report = self.folder / "info.json"
+        paths = sorted(self.folder.glob("*.checkpoint*"), key=lambda path: path.stat().st_mtime_ns)
+        if not paths:
+            return {"rows_in_flight": 0}
+        outcome = run("info", paths[-1], "--report", report, ranks=None)
+        self.assert_succeeded(outcome)
+        self.assertRegex(outcome.stdout, r"a checkpoint, written by kronattn .*\n  saved \d{4}-.*, for CPUs with")
+        return json.loads(report.read_text())[0]
+
+    def test_keys_that_are_behind_rows_in_flight_do_not_pass_again(self):
+        make, options, ranks, more_ranks = PROBLEMS["one pass"]
+        write_problem(self.problem, *make())
+        whole, calls = self.reductions(*options, ranks=ranks)
+        for call in range(calls // 5, calls, 4):  # until the first step of the pass is met
+            self.assert_failed(self.stop_at(call, 0, signal.SIGUSR1, *options, "--resume", ranks=ranks), 75)
+            first = self.about_the_checkpoint()
+            if first["rows_in_flight"] > 0:
+                break
+        self.assertEqual(first["rows_in_flight"], 32)
+        self.assertEqual(first["rows_done"], 0)
+        self.assert_failed(self.solve(*options, "--resume", "--max-seconds", "1e-9", ranks=more_ranks), 75)
+        second = self.about_the_checkpoint()
+        self.assertEqual(second["rows_in_flight"], 32)
+        self.assertGreater(second["share_of_keys_behind"], first["share_of_keys_behind"])
+        self.assert_succeeded(self.solve(*options, "--resume", ranks=1))
+        self.assertEqual(read_result(self.result).bits(), whole.bits())
+        self.assertEqual(self.leftovers(), [])
 
     def test_mixed_runs_that_are_stopped(self):
         self.assert_resumes("mixed", signal.SIGINT, 8)

@@ -1,9 +1,11 @@
-// kronattn info: what is in a problem or result file.
+// kronattn info: what is in a problem or result file, and in those that solve keeps beside them.
 
 #include <cmath>
+#include <ctime>
 #include <functional>
 #include <sstream>
 
+#include "checkpointing.hpp"
 #include "key_sums.hpp"
 #include "measure_problem.hpp"
 #include "output_file.hpp"
@@ -12,6 +14,7 @@
 #include "shared_options.hpp"
 #include "spread.hpp"
 #include "text.hpp"
+#include "tiles.hpp"
 
 namespace kronattn {
 
@@ -130,6 +133,50 @@ Json sums_info(const std::string& path, const Json& header) {
   return info;
 }
 
+/// "2026-11-28 07:45:10 UTC"
+std::string time_text(double seconds_since_1970) {
+  const auto time = static_cast<std::time_t>(seconds_since_1970);
+  std::tm parts{};
+  char text[32];
+  gmtime_r(&time, &parts);
+  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &parts);
+  return text;
+}
+
+/// How far a run was; `header` as checkpoint_header() has it.
+Json checkpoint_info(const std::string& path, const Json& header) {
+  const Json& of = header["identity"];
+  ProblemShape shape;
+  shape.heads = of["heads"].is_null() ? 1 : of["heads"].get<Index>();
+  shape.queries = of["queries"];
+  shape.keys = of["keys"].get<std::vector<Index>>();
+  shape.width = of["width"];
+  shape.value_width = of["value width"];
+  const SolveState state = solve_state(header["state"], shape);
+  const Round& round = state.round;
+  Json info = {{"file", path},
+               {"kind", "checkpoint"},
+               {"kronattn_version", header["program"]["version"]},
+               {"instruction_set", header["program"]["instruction set"]},
+               {"datasets", Json::array()},
+               {"options", of},
+               {"saved", time_text(header["saved"])},
+               {"head", state.head},
+               {"heads", shape.heads},
+               {"method", round.exact ? "exact" : "polynomial"},
+               {"rows", round.rows ? round.rows->count() : shape.queries},
+               {"rows_done", round.done.count()},
+               {"rows_missing_the_promise", round.missing.count()},
+               {"rows_in_flight", round.in_flight ? round.in_flight->rows.count() : 0}};
+  double tuples = 1;
+  for (Index rows : shape.keys) tuples *= static_cast<double>(tile_count(rows, key_tile_rows));
+  info["share_of_keys_behind"] =
+      round.in_flight ? Json(static_cast<double>(round.in_flight->tuples) / tuples) : Json(nullptr);
+  for (const RowSet& mode : round.keys)
+    if (!round.exact) info["keys_in_sums"].push_back(mode.count());
+  return info;
+}
+
 bool is_result(const std::string& path) {
   const h5::Handle file = h5::open_file(path, h5::Access::read);
   return h5::has_dataset(file, "O") && !h5::has_dataset(file, "Q");
@@ -192,6 +239,24 @@ std::string sums_text(const Json& info) {
   return text.str();
 }
 
+std::string checkpoint_text(const Json& info) {
+  std::ostringstream text;
+  text << "  saved " << info["saved"].get<std::string>() << ", for CPUs with "
+       << info["instruction_set"].get<std::string>() << "\n  head " << info["head"] << " of " << info["heads"]
+       << ", " << info["method"].get<std::string>() << ": " << info["rows_done"] << " of " << info["rows"]
+       << " rows done, of which " << info["rows_missing_the_promise"] << " miss the promise\n";
+  if (info["method"] == "polynomial") {
+    text << "  keys in the sums:";
+    for (std::size_t m = 0; m < info["keys_in_sums"].size(); ++m)
+      text << (m > 0 ? ", " : " ") << info["keys_in_sums"][m] << " of " << info["options"]["keys"][m];
+    text << "\n";
+  } else if (info["rows_in_flight"] > 0) {
+    text << "  " << info["rows_in_flight"] << " rows in flight, "
+         << short_number(100 * info["share_of_keys_behind"].get<double>()) << " % of the keys behind them\n";
+  }
+  return text.str();
+}
+
 std::string describe(const Json& info) {
   std::string text = info["file"].get<std::string>() + ": a " + info["kind"].get<std::string>();
   if (!info["kronattn_version"].is_null())
@@ -199,9 +264,10 @@ std::string describe(const Json& info) {
   text += "\n";
   for (const Json& dataset : info["datasets"])
     text.append("  ").append(dataset["name"].get<std::string>()).append("  ") += dataset_text(dataset) + "\n";
-  text += info["kind"] == "problem"  ? problem_text(info)
-          : info["kind"] == "result" ? result_text(info)
-                                     : sums_text(info);
+  text += info["kind"] == "problem"      ? problem_text(info)
+          : info["kind"] == "result"     ? result_text(info)
+          : info["kind"] == "checkpoint" ? checkpoint_text(info)
+                                         : sums_text(info);
   if (info.value("fingerprint", "") != "")
     text.append("  fingerprint of the problem ").append(info["fingerprint"].get<std::string>()).append("\n");
   return text;
@@ -212,13 +278,13 @@ std::string describe(const Json& info) {
 CommandLine info_line() {
   CommandText text{
       .name = "info",
-      .summary = "say what is in a problem or result file, or a file of key sums",
+      .summary = "say what is in a problem or result file, a checkpoint, or a file of key sums",
       .description =
           "Says what is in problem and result files: datasets with their shapes, types and layouts; "
           "of a problem the scale and the largest entries, of a result whether it is "
           "complete, its error bounds and its report; of a file of solve's --save-sums which keys and "
           "monomials "
-          "its sums are of.",
+          "its sums are of; of a checkpoint when it was saved and how far its run was.",
       .files = {"file"},
       .many_files = true,
       .examples = {"kronattn info problem.h5 result.h5",
@@ -238,8 +304,9 @@ ExitCode run_info(const Session& session, const CommandLine& line) {
   Json all = Json::array();
   for (const std::string& path : files) {
     Json info = from_root(comm, [&] {
-      const Json sums = key_sums_header(path);
-      return sums.is_null() ? Json() : sums_info(path, sums);
+      if (const Json sums = key_sums_header(path); !sums.is_null()) return sums_info(path, sums);
+      if (const Json saved = checkpoint_header(path); !saved.is_null()) return checkpoint_info(path, saved);
+      return Json();
     });
     if (info.is_null()) {
       double result = 0;
