@@ -120,6 +120,15 @@ class Given(SumsTest):
         self.assert_succeeded(self.solve("--sums", self.sums))
         self.assertEqual(read_result(self.result).output.shape, (0, 3))
 
+    def test_what_a_killed_run_left_of_them_is_named_and_left(self):
+        write_problem(self.problem, *random_problem(2, 300, 250, 4, 3))
+        left = self.folder / "keys.sums.partial.host.1.2"
+        left.write_text("half")
+        outcome = self.save("--method", "polynomial")
+        self.assert_succeeded(outcome)
+        self.assertIn(str(left), outcome.stderr)
+        self.assertEqual(left.read_text(), "half")
+
     def test_info_says_what_they_are_of(self):
         write_problem(self.problem, *random_problem(3, 300, (700, 900), 4, 3, heads=2))
         self.assert_saved("--degree", 4)

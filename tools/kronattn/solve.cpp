@@ -121,10 +121,11 @@ bool is_done(const Session& session, ProblemFile& problem, const Wishes& wishes,
 }
 
 /// Without --resume: what is there of earlier runs is named, and left.
-void name_leftovers(const Session& session, const std::string& output) {
+void name_leftovers(const Session& session, const std::vector<std::string>& outputs) {
   if (!session.comm.root()) return;
   std::string list;
-  for (const std::string& path : leftovers(output)) list += (list.empty() ? "" : ", ") + path;
+  for (const std::string& output : outputs)
+    for (const std::string& path : leftovers(output)) list += (list.empty() ? "" : ", ") + path;
   if (!list.empty())
     session.note("earlier runs have left " + list + "; --resume would go on from a checkpoint");
 }
@@ -183,7 +184,7 @@ ExitCode run_solve(const Session& session, const CommandLine& line) {
     }
     check_output(comm, output, overwrite, {problem_path});
   } else {
-    name_leftovers(session, output);
+    name_leftovers(session, saved_sums.empty() ? std::vector{output} : std::vector{output, saved_sums});
   }
   Checkpointing checkpoints(
       comm, output, problem, wishes, interval,
