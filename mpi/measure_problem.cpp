@@ -201,7 +201,7 @@ class Measuring {
         mine.file.absorb_keys(tile_keys, Vector(), shape_.order());
         mine.file.absorb_values(value_rows.middleRows(tile.begin, tile.size()));
         if (head.change.none()) return;
-        const ChangedKeys changed = head.change.keys(tile_keys, static_cast<std::size_t>(m));
+        const MeasuredKeys changed = head.change.measured_keys(tile_keys, static_cast<std::size_t>(m));
         mine.changed.absorb_keys(changed.rows, changed.weights, shape_.order());
         mine.changed.absorb_values(value_rows.middleRows(tile.begin, tile.size()));
         mine.remainder = std::max(mine.remainder, changed.remainder);

@@ -48,7 +48,8 @@ bool tame(const Matrix& rows) {
 }
 
 /// Norms of the last columns of each row, from above.
-Vector norms_from(const Matrix& rows, Index first) {
+Vector norms_from(const ConstTile& rows, Index first) {
+  if (first == rows.cols()) return Vector::Zero(rows.rows());
   return hoelder_norms(rows.rightCols(rows.cols() - first), 2);
 }
 
@@ -96,6 +97,7 @@ ChangeOfCoordinates::ChangeOfCoordinates(const HeadSample& sample, double scale,
   while (kept_ > 1 && share_of_the_rest(kept_ - 1) <= negligible / 4) --kept_;
   if (kept_ == d && roots(0) <= std::sqrt(even_coordinates) * roots(d - 1)) {
     basis_ = inverse_ = Matrix::Identity(d, d);
+    turned_ = false;
   }
   column_norms_ = basis_.colwise().norm();
   if (centred_queries) {
@@ -187,10 +189,46 @@ double ChangeOfCoordinates::weight_error(const Vector& largest_keys) const {
   return exponent * gamma(static_cast<double>(kept_ + 6)) + 8 * unit_roundoff;  // exp itself is right to 2 u
 }
 
-ChangedKeys ChangeOfCoordinates::keys(const ConstTile& rows, std::size_t mode) const {
+/// Keys on their way at order 2.
+struct ChangeOfCoordinates::MovedKeys {
+  MovedKeys(const ChangeOfCoordinates& change, const ConstTile& rows)
+      : centred(rows.rowwise() - change.centre_.transpose()) {
+    if (change.turned_) all = centred * change.inverse_.transpose();
+    changed.rows = coordinates(change).leftCols(change.kept_);
+    sizes = coordinates(change).cwiseAbs() * change.column_norms_;
+    Vector exponents = Vector::Zero(rows.rows());
+    if (change.weighs_keys())
+      exponents = (change.scale_ * (changed.rows * change.query_centre_)).array() - change.reference_;
+    for (Index j = 0; j < rows.rows(); ++j) {
+      if (sizes(j) <= useless && std::abs(exponents(j)) <= furthest_exponent) continue;
+      stray = true;
+      changed.rows.row(j).setZero();
+      exponents(j) = 0;
+    }
+    if (change.weighs_keys()) changed.weights = exponents.array().exp();
+  }
+
+  /// (b, d) k' before any is dropped.
+  const Matrix& coordinates(const ChangeOfCoordinates& change) const {
+    return change.turned_ ? all : centred;
+  }
+
+  Matrix centred;  // (b, d) k - c
+  Matrix all;      // (b, d) k', where that is another matrix
+  Vector sizes;    // (b) of B k', from above up to rounding
+  ChangedKeys changed;
+  /// A key so far from the sample that it makes the change useless: it is told, and not worked with.
+  bool stray = false;
+};
+
+ChangedKeys ChangeOfCoordinates::keys(const ConstTile& rows, std::size_t) const {
+  if (!columns_.empty()) return {rows(Eigen::all, columns_), {}};
+  return MovedKeys(*this, rows).changed;
+}
+
+MeasuredKeys ChangeOfCoordinates::measured_keys(const ConstTile& rows, std::size_t mode) const {
   if (!columns_.empty()) {
-    ChangedKeys chosen;
-    chosen.rows = rows(Eigen::all, columns_);
+    MeasuredKeys chosen{keys(rows, mode)};
     for (const Merged& merged : merged_)
       for (Index j = 0; j < rows.rows(); ++j) {
         const double like = merged.alpha[mode] * (merged.into < 0 ? 1 : rows(j, merged.into));
@@ -199,38 +237,26 @@ ChangedKeys ChangeOfCoordinates::keys(const ConstTile& rows, std::size_t mode) c
       }
     return chosen;
   }
-  const Matrix centred = rows.rowwise() - centre_.transpose();
-  const Matrix all = centred * inverse_.transpose();
-  const Matrix remainders = centred - all * basis_.transpose();
-  const double rounding = gamma(static_cast<double>(rows.cols() + 8));
-  ChangedKeys changed;
-  changed.rows = all.leftCols(kept_);
-  Vector exponents = Vector::Zero(rows.rows());
-  if (weighs_keys()) exponents = (scale_ * (changed.rows * query_centre_)).array() - reference_;
-  if (!all.allFinite() || !remainders.allFinite() ||
-      !(exponents.cwiseAbs().maxCoeff() <= furthest_exponent)) {
-    // A key so far from the sample makes the change useless: it is told, and not worked with.
-    changed.rows.setZero();
-    if (weighs_keys()) changed.weights = Vector::Ones(rows.rows());
-    changed.remainder = changed.dropped = useless;
-    return changed;
+  MovedKeys moved(*this, rows);
+  MeasuredKeys measured{std::move(moved.changed)};
+  if (moved.stray) {
+    measured.remainder = measured.dropped = useless;
+    return measured;
   }
-  if (weighs_keys()) changed.weights = exponents.array().exp();
-  const Vector sizes = norms_from(centred, 0), remainder_sizes = norms_from(remainders, 0);
-  for (Index j = 0; j < rows.rows(); ++j)
-    changed.remainder =
-        std::max(changed.remainder, remainder_sizes(j) * (1 + rounding) + smallest_error +
-                                        rounding * (2 * sizes(j) + all.row(j).cwiseAbs().dot(column_norms_)));
-  if (kept_ < all.cols()) changed.dropped = norms_from(all, kept_).maxCoeff();
-  return changed;
+  const double rounding = gamma(static_cast<double>(rows.cols() + 8));
+  Vector errors = smallest_error + rounding * (2 * norms_from(moved.centred, 0) + moved.sizes).array();
+  if (turned_) errors += norms_from(moved.centred - moved.all * basis_.transpose(), 0) * (1 + rounding);
+  measured.remainder = errors.maxCoeff();
+  measured.dropped = norms_from(moved.coordinates(*this), kept_).maxCoeff();
+  return measured;
 }
 
 ChangedQueries ChangeOfCoordinates::queries(const ConstTile& rows) const {
-  const Matrix all = rows * basis_;
+  const Matrix all = turned_ ? Matrix(rows * basis_) : Matrix(rows);
   const double rounding = gamma(static_cast<double>(rows.cols() + 8));
   ChangedQueries changed;
   changed.rows = all.leftCols(kept_);
-  changed.norm = norms_from(Matrix(rows), 0);
+  changed.norm = norms_from(rows, 0);
   changed.rounding =
       (changed.norm * (rounding * column_norms_.head(kept_).maxCoeff())).array() + smallest_error;
   if (weighs_keys()) {

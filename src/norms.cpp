@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
-#include <vector>
 
 namespace kronattn {
 
@@ -45,23 +44,20 @@ double hoelder_norm(const double* x, Index d, Index k) {
 }
 
 Vector hoelder_norms(const ConstTile& rows, Index k) {
-  const Index d = rows.cols();
-  Vector norms(rows.rows());
-  std::vector<Index> others;
-  for (Index i = 0; i < rows.rows(); ++i) {
-    const double* row = rows.data() + i * rows.outerStride();
-    double largest = 0, sum = 0;
-    for (Index l = 0; l < d; ++l) {
-      const double size = std::abs(row[l]);
-      largest = std::max(largest, size);
-      double power = size * size;
-      for (Index factor = 2; factor < k; ++factor) power *= size;
-      sum += power;
-    }
-    norms(i) = root(sum, k) * slack(d, k);
-    if (!is_ordinary(largest, k)) others.push_back(i);
+  const Index b = rows.rows(), d = rows.cols();
+  const Eigen::ArrayXXd columns = rows;  // lanes are rows
+  Eigen::ArrayXd largest = Eigen::ArrayXd::Zero(b), sum = largest, size, power;
+  for (Index l = 0; l < d; ++l) {
+    size = columns.col(l).abs();
+    largest = largest.max(size);
+    power = size * size;
+    for (Index factor = 2; factor < k; ++factor) power *= size;
+    sum += power;
   }
-  for (Index i : others) norms(i) = hoelder_norm(rows.row(i).data(), d, k);
+  Vector norms(b);
+  for (Index i = 0; i < b; ++i)
+    norms(i) =
+        is_ordinary(largest(i), k) ? root(sum(i), k) * slack(d, k) : hoelder_norm(rows.row(i).data(), d, k);
   return norms;
 }
 

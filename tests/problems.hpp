@@ -111,7 +111,8 @@ inline MeasuredHead measure(const Problem& problem, bool change = false, double 
       head.key_remainders.push_back(0);
       for (Index t = 0; t < tile_count(shape.keys[m], key_tile_rows); ++t) {
         const Range rows = tile_range(t, shape.keys[m], key_tile_rows);
-        const ChangedKeys keys = head.change.keys(problem.keys[m].middleRows(rows.begin, rows.size()), m);
+        const MeasuredKeys keys =
+            head.change.measured_keys(problem.keys[m].middleRows(rows.begin, rows.size()), m);
         changed.absorb_keys(keys.rows, keys.weights, shape.order());
         head.key_remainders.back() = std::max(head.key_remainders.back(), keys.remainder);
         head.key_dropped = std::max(head.key_dropped, keys.dropped);

@@ -22,7 +22,7 @@ void expect_same_scores(const Problem& problem, double negligible) {
   ASSERT_FALSE(head.change.none());
   const ProblemShape shape = head.changed_shape(problem.shape());
   const QueryTile tile(head, ScoreBounds(head.changed.modes, shape), shape, problem.queries);
-  const ChangedKeys changed_keys = head.change.keys(problem.keys[0], 0);
+  const MeasuredKeys changed_keys = head.change.measured_keys(problem.keys[0], 0);
   const Matrix& keys = changed_keys.rows;
   for (Index i = 0; i < problem.queries.rows(); ++i) {
     const RowScores& row = tile.scores[static_cast<std::size_t>(i)];
@@ -107,12 +107,16 @@ TEST(ChangeOfCoordinates, IsUselessForAKeyFarOutsideOfTheSample) {
   Problem problem = testing::random_problem({700}, 300, 3, 1, testing::Uniform(12, 0, 1));
   const ChangeOfCoordinates change({problem.queries, problem.keys}, problem.scale, 1e-9);
   Matrix key = problem.keys[0].topRows(2);
-  EXPECT_LT(change.keys(key, 0).remainder, 1e-12);
+  EXPECT_LT(change.measured_keys(key, 0).remainder, 1e-12);
   for (double far : {1e5, 1e255, 1e300}) {
     key(1, 2) = far;
-    const ChangedKeys changed = change.keys(key, 0);
+    const MeasuredKeys changed = change.measured_keys(key, 0);
     EXPECT_GT(changed.remainder, 1e200);
     EXPECT_TRUE(changed.rows.allFinite() && changed.weights.allFinite());
+    // Its neighbour does not care, whatever tile it is in.
+    EXPECT_EQ(changed.rows.row(0), change.keys(key.topRows(1), 0).rows.row(0));
+    EXPECT_EQ(changed.weights(0), change.keys(key.topRows(1), 0).weights(0));
+    EXPECT_EQ(change.keys(key, 0).rows, changed.rows);
   }
 }
 
@@ -147,7 +151,7 @@ TEST(ChangeOfCoordinates, MergesProportionalAndConstantColumnsAtHigherOrders) {
     }
     problem.keys[1](3, 3) += 1e-3;  // seen where all rows are measured
     EXPECT_EQ(testing::measure(problem, true, 1e-9).changed_shape(problem.shape()).width, 4);
-    const ChangedKeys off = head.change.keys(problem.keys[1], 1);
+    const MeasuredKeys off = head.change.measured_keys(problem.keys[1], 1);
     EXPECT_GT(off.remainder, 1e-4);
   }
 }
