@@ -235,7 +235,7 @@ void Checkpointing::read_sums(const KeySumWords& modes) {
   reader_.reset();
 }
 
-void Checkpointing::read_numbers(std::uint64_t count, const Take& take) {
+void Checkpointing::read_numbers(std::uint64_t count, std::vector<SomeNumbers>& mine) {
   constexpr std::uint64_t chunk = std::uint64_t{1} << 17;
   comm_.together([&] {
     if (comm_.root() && (!reader_ || reader_->words() != count))
@@ -249,7 +249,10 @@ void Checkpointing::read_numbers(std::uint64_t count, const Take& take) {
       if (comm_.root()) reader_->read({reinterpret_cast<std::int64_t*>(numbers.data()), numbers.size()});
     });
     comm_.broadcast(numbers.data(), static_cast<Index>(numbers.size()), 0);
-    take(begin, numbers);
+    for (SomeNumbers& some : mine)
+      for (std::uint64_t i = std::max(begin, some.begin);
+           i < std::min(begin + numbers.size(), some.begin + some.numbers.size()); ++i)
+        some.numbers[i - some.begin] = numbers[i - begin];
   }
   reader_.reset();
 }

@@ -74,10 +74,9 @@ class Checkpointing {
   const SolveState* resumed() const { return resumed_ ? &*resumed_ : nullptr; }
   /// The key sums of it, all of them; on rank 0, others leave `modes` as they are. Throws TornCheckpoint.
   void read_sums(const KeySumWords& modes);
-  /// Collective: the numbers beside it, of which there must be `count`, pass by on all ranks, some at a time:
-  /// take(number of the first, numbers). Throws AgreedFailure.
-  using Take = std::function<void(std::uint64_t begin, std::span<const double> numbers)>;
-  void read_numbers(std::uint64_t count, const Take& take);
+  /// Collective: of the numbers beside it, of which there must be `count`, each rank gets those that `mine`
+  /// stands for. Throws AgreedFailure.
+  void read_numbers(std::uint64_t count, std::vector<SomeNumbers>& mine);
 
   /// Collective: the measurement is made and rows will be written to `result`, which outlives this. Brings
   /// the rows of the resumed run there.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -36,10 +37,12 @@ Index step_rows(Index tile_rows, double row_bytes, double row_flops, Index step_
   return tile_rows * std::max<Index>(1, static_cast<Index>(std::min(rows, 1e9)) / tile_rows);
 }
 
-/// How many rows of a set come before a row.
-Index rows_before(const RowSet& set, Index row) {
+/// How many of all rows come before a rank's, which follow each other among them.
+Index rows_before(const RowSet& all, const RowSet& mine) {
   Index count = 0;
-  for (Range range : set.ranges()) count += std::max<Index>(0, std::min(range.end, row) - range.begin);
+  if (mine.ranges().empty()) return count;
+  for (Range range : all.ranges())
+    count += std::max<Index>(0, std::min(range.end, mine.ranges().front().begin) - range.begin);
   return count;
 }
 
@@ -234,22 +237,51 @@ class HeadSolve {
     Index tuples = 0;  // of key tiles that are behind
   };
 
-  /// What all ranks have in flight now.
+  using Flights = std::deque<Flight>;  // keys pass by the first one; others, from a checkpoint, wait
+
+  /// What is in flight now.
   struct InFlight {
-    const Flight& mine;
+    const Flights& flights;
     const KeyTiles& tiles;
     const ContentSum& keys;  // that this rank has read for the first time
   };
 
   /// Collective: what is done now, over all ranks, goes into a checkpoint.
-  void save(const InFlight* flight = nullptr) {
+  void save() {
+    if (checkpoints_ != nullptr && saves_) save_all({}, shared(sum_words()));
+  }
+  /// Collective: likewise, with what is in flight.
+  void save(const InFlight& now) {
     if (checkpoints_ == nullptr || !saves_) return;
+    RowsInFlight all{{}, now.tiles.counted(), over_ranks(now.keys)};
+    std::vector<SomeNumbers> mine;
+    for (const Flight& flight : now.flights) {
+      const RowSet rows = gather(comm_, flight.rows);
+      const Index begin = all.count() + rows_before(rows, flight.rows);
+      mine.push_back(numbers_of(flight, begin));
+      all.flights.push_back({rows, flight.tuples});
+    }
+    const Index numbers = all.count() * now.flights.front().attention.numbers_of_a_row();
+    save_all(std::move(all), shared(static_cast<std::uint64_t>(numbers), std::move(mine)));
+  }
+
+  /// The sums of a flight, of which row `begin` of all that is in flight is the first.
+  static SomeNumbers numbers_of(const Flight& flight, Index begin) {
+    const Index numbers_a_row = flight.attention.numbers_of_a_row();
+    SomeNumbers some{static_cast<std::uint64_t>(begin * numbers_a_row),
+                     std::vector<double>(static_cast<std::size_t>(flight.rows.count() * numbers_a_row))};
+    flight.attention.copy_sums(some.numbers.data());
+    return some;
+  }
+
+  void save_all(RowsInFlight in_flight, const SharedWords& words) {
     if (round_.rows) deliver_late_rows();
     SolveState all = state_;
     for (std::size_t m = 0; m < all.round.keys.size(); ++m)
       all.round.keys[m] = add_gathered(round_.keys[m], new_keys_[m]);
     all.round.done = add_gathered(round_.done, new_done_);
     all.round.missing = gather(comm_, round_.missing, file_shape_.width);
+    all.round.in_flight = std::move(in_flight);
     all.figures = outcome_;
     all.figures.largest_error_bound = comm_.max(outcome_.largest_error_bound);
     all.figures.largest_log_error = comm_.max(outcome_.largest_log_error);
@@ -257,27 +289,7 @@ class HeadSolve {
     all.figures.rows_raised = static_cast<std::int64_t>(comm_.max(static_cast<double>(outcome_.rows_raised)));
     all.figures.monomials_evaluated = comm_.sum(outcome_.monomials_evaluated);
     all.figures.content = over_ranks(outcome_.content);
-    if (flight == nullptr) return checkpoints_->save(all, shared(sum_words()));
-    all.round.in_flight = RowsInFlight{gather(comm_, flight->mine.rows), flight->mine.tuples,
-                                       flight->tiles.counted(), over_ranks(flight->keys)};
-    const std::vector<double> numbers = numbers_of(flight->mine);
-    const auto numbers_a_row = static_cast<std::uint64_t>(flight->mine.attention.numbers_of_a_row());
-    const auto words_of = [&](Index rows) { return static_cast<std::uint64_t>(rows) * numbers_a_row; };
-    checkpoints_->save(all,
-                       shared(words_of(all.round.in_flight->rows.count()),
-                              words_of(first_of(flight->mine.rows, all.round.in_flight->rows)), numbers));
-  }
-
-  /// What this rank's rows are preceded by in those of all ranks.
-  static Index first_of(const RowSet& mine, const RowSet& all) {
-    return mine.ranges().empty() ? 0 : rows_before(all, mine.ranges().front().begin);
-  }
-
-  static std::vector<double> numbers_of(const Flight& flight) {
-    std::vector<double> numbers(
-        static_cast<std::size_t>(flight.rows.count() * flight.attention.numbers_of_a_row()));
-    flight.attention.copy_sums(numbers.data());
-    return numbers;
+    checkpoints_->save(all, words);
   }
 
   ContentSum over_ranks(const ContentSum& content) const {
@@ -568,22 +580,27 @@ class HeadSolve {
   void sum_exactly() {
     new_keys_.assign(file_shape_.keys.size(), RowSet());
     new_done_ = RowSet();
-    const Index tile_rows = exact_query_tile_rows(file_shape_.order());
     ContentSum keys;
     KeyTiles tiles(comm_, problem_, number_, exact_coordinates_, planned_.plan.exact_arithmetic,
                    outcome_.seconds, keys, blocks_.kept_bytes);
     RowSet begun = round_.done;
-    std::optional<Flight> flight = resumed_flight(tiles, keys, begun);
-    const RowSet share = begun.rest(round_rows()).share(tile_rows, comm_.size(), comm_.rank());
-    const std::vector<RowSet> mine =
-        passes_of(share, tile_rows * std::max<Index>(omp_get_max_threads(), blocks_.exact_rows / tile_rows));
-    const auto passes = static_cast<std::size_t>(comm_.max(static_cast<double>(mine.size())));
-    progress_.begin("exact", share.count() + (flight ? flight->rows.count() : 0),
-                    static_cast<double>(passes) * tiles.tuples() +
-                        (flight ? tiles.tuples() - static_cast<double>(flight->tuples) : 0));
-    if (flight) exact_pass(tiles, keys, std::move(*flight));
-    for (std::size_t pass = 0; pass < passes; ++pass)
-      exact_pass(tiles, keys, begin_flight(pass < mine.size() ? mine[pass] : RowSet()));
+    Flights flights = resumed_flights(tiles, keys, begun);
+    const std::vector<RowSet> mine = passes_of(begun.rest(round_rows()), tiles);
+    double rows = 0, tuples = 0;
+    for (const Flight& flight : flights) {
+      rows += static_cast<double>(flight.rows.count());
+      tuples += tiles.tuples() - static_cast<double>(flight.tuples);
+    }
+    for (const RowSet& pass : mine) {
+      rows += static_cast<double>(pass.count());
+      tuples += tiles.tuples();
+    }
+    progress_.begin("exact", static_cast<Index>(rows), tuples);
+    while (!flights.empty()) finish_first(flights, tiles, keys);
+    for (const RowSet& pass : mine) {
+      flights.push_back(begin_flight(pass));
+      finish_first(flights, tiles, keys);
+    }
   }
 
   /// Collective.
@@ -596,41 +613,43 @@ class HeadSolve {
                            exact_query_tile_rows(file_shape_.order()))};
   }
 
-  /// Collective: this rank's share of the rows that a checkpoint has in flight, all of which go into `begun`;
-  /// or nothing where there are none, or more than fit, which begin anew.
-  std::optional<Flight> resumed_flight(KeyTiles& tiles, ContentSum& keys, RowSet& begun) {
-    if (!round_.in_flight) return std::nullopt;
-    const RowsInFlight all = *std::exchange(round_.in_flight, std::nullopt);
-    const RowSet mine =
-        all.rows.share(exact_query_tile_rows(file_shape_.order()), comm_.size(), comm_.rank());
-    if (comm_.max(static_cast<double>(mine.count())) > static_cast<double>(blocks_.exact_rows))
-      return std::nullopt;
-    Flight flight = begin_flight(mine);
-    const Index numbers_a_row = flight.attention.numbers_of_a_row();
-    std::vector<double> numbers = numbers_of(flight);
-    const Index first = first_of(mine, all.rows) * numbers_a_row;
-    checkpoints_->read_numbers(static_cast<std::uint64_t>(all.rows.count() * numbers_a_row),
-                               [&](std::uint64_t begin, std::span<const double> some) {
-                                 for (std::size_t i = 0; i < some.size(); ++i) {
-                                   const Index own = static_cast<Index>(begin + i) - first;
-                                   if (own >= 0 && own < static_cast<Index>(numbers.size()))
-                                     numbers[static_cast<std::size_t>(own)] = some[i];
-                                 }
-                               });
-    flight.attention.set_sums(numbers.data());
-    flight.tuples = all.tuples;
+  /// Collective: what a checkpoint has in flight, this rank's share of it; all of its rows go into `begun`.
+  /// Where it does not fit into memory it begins anew.
+  Flights resumed_flights(KeyTiles& tiles, ContentSum& keys, RowSet& begun) {
+    const RowsInFlight all = std::exchange(round_.in_flight, {});
+    const auto of_a_rank = static_cast<double>(all.count()) / comm_.size();
+    if (all.count() == 0 || of_a_rank > static_cast<double>(blocks_.exact_rows) + blocks_.waiting_rows)
+      return {};
+    Flights flights;
+    std::vector<SomeNumbers> numbers;
+    Index before = 0;  // rows of the flights before
+    for (const RowsInFlight::Flight& flight : all.flights) {
+      for (const RowSet& rows : passes_of(flight.rows, tiles)) {
+        flights.push_back(begin_flight(rows));
+        flights.back().tuples = flight.tuples;
+        numbers.push_back(numbers_of(flights.back(), before + rows_before(flight.rows, rows)));
+      }
+      before += flight.rows.count();
+      for (Range rows : flight.rows.ranges()) begun.add(rows);
+    }
+    const auto count = static_cast<std::uint64_t>(before * flights.front().attention.numbers_of_a_row());
+    checkpoints_->read_numbers(count, numbers);
+    for (std::size_t i = 0; i < flights.size(); ++i) flights[i].attention.set_sums(numbers[i].numbers.data());
     tiles.set_counted(all.counted);
     if (comm_.root()) keys.merge(all.keys);
-    for (Range rows : all.rows.ranges()) begun.add(rows);
-    return flight;
+    return flights;
   }
 
-  /// Collective: the rest of the keys pass by the rows in flight, which are delivered.
-  void exact_pass(KeyTiles& tiles, const ContentSum& keys, Flight flight) {
+  double row_flops() const {
+    return 2 * file_shape_.tuples() * static_cast<double>(file_shape_.width + file_shape_.value_width + 8);
+  }
+
+  /// Collective: the rest of the keys pass by the first flight, which is delivered.
+  void finish_first(Flights& flights, KeyTiles& tiles, const ContentSum& keys) {
+    Flight& flight = flights.front();
     PhaseSeconds& seconds = outcome_.seconds;
-    const double tuple_flops = 2 * file_shape_.tuples() / tiles.tuples() *
-                               static_cast<double>(file_shape_.width + file_shape_.value_width + 8) *
-                               comm_.max(static_cast<double>(flight.rows.count()));
+    const double tuple_flops =
+        row_flops() / tiles.tuples() * comm_.max(static_cast<double>(flight.rows.count()));
     const auto tuples_a_step =
         std::max<Index>(1, static_cast<Index>(step_flops / std::max(tuple_flops, 1.0)));
     RowOutputs outputs;
@@ -642,9 +661,8 @@ class HeadSolve {
       const Stopwatch watch;
       absorb_all(tiles, file_shape_.modes(), flight.tuples, flight.attention, [&] {
         progress_.advance(1);
-        if (++flight.tuples % tuples_a_step != 0) return;
-        const InFlight now{flight, tiles, keys};
-        control_.meet(comm_, [&](bool) { save(&now); });
+        if (++flight.tuples % tuples_a_step == 0)
+          control_.meet(comm_, [&](bool) { save({flights, tiles, keys}); });
       });
       outputs = flight.attention.finish(ExactCertificate(
           file_shape_, exact_coordinates_, wishes_.output_precision, planned_.plan.exact_arithmetic));
@@ -659,24 +677,32 @@ class HeadSolve {
       }
     });
     outcome_.content.merge(flight.queries);
+    flights.pop_front();
     if (round_.rows) deliver_late_rows();
     if (!round_.rows && !state_.keys_counted) {
       outcome_.content.merge(keys);
       state_.keys_counted = true;
     }
-    control_.meet(comm_, [&](bool) { save(); });
+    control_.meet(comm_, [&](bool) { flights.empty() ? save() : save({flights, tiles, keys}); });
   }
 
-  /// Sets of at most so many rows each: whole tiles, but for the last row of all.
-  static std::vector<RowSet> passes_of(const RowSet& share, Index rows) {
+  /// Collective. This rank's share of some rows, cut into passes of whole tiles (but for the last row of
+  /// all), as many on all ranks: of no more rows than fit, and than take a step for a tuple of key tiles.
+  std::vector<RowSet> passes_of(const RowSet& rows, const KeyTiles& tiles) const {
+    const Index tile_rows = exact_query_tile_rows(file_shape_.order());
+    const RowSet share = rows.share(tile_rows, comm_.size(), comm_.rank());
+    const double of_a_step = step_flops * omp_get_max_threads() / (row_flops() / tiles.tuples());
+    const auto most = static_cast<Index>(std::min(of_a_step, static_cast<double>(blocks_.exact_rows)));
+    const Index rows_a_pass = tile_rows * std::max<Index>(omp_get_max_threads(), most / tile_rows);
     std::vector<RowSet> passes;
     for (Range range : share.ranges())
       for (Index begin = range.begin; begin < range.end;) {
-        if (passes.empty() || passes.back().count() >= rows) passes.emplace_back();
-        const Index end = std::min(range.end, begin + rows - passes.back().count());
+        if (passes.empty() || passes.back().count() >= rows_a_pass) passes.emplace_back();
+        const Index end = std::min(range.end, begin + rows_a_pass - passes.back().count());
         passes.back().add({begin, end});
         begin = end;
       }
+    passes.resize(static_cast<std::size_t>(comm_.max(static_cast<double>(passes.size()))));
     return passes;
   }
 

@@ -185,6 +185,7 @@ Blocks blocks_within(double left, const ProblemShape& shape) {
   const Index tile_rows = exact_query_tile_rows(2);  // a multiple of those of other orders
   const Index tiles = fitting(part / exact_row_bytes(shape), blocks.exact_rows) / tile_rows;
   blocks.exact_rows = std::max<Index>(tiles, 1) * tile_rows;
+  blocks.waiting_rows = std::max(0.0, part / exact_row_bytes(shape) - static_cast<double>(blocks.exact_rows));
   return blocks;
 }
 

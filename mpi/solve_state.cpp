@@ -33,29 +33,34 @@ RowSet row_set(const json& kept, Index rows) {
   return set;
 }
 
-json to_json(const RowsInFlight& flight) {
-  return {{"rows", to_json(flight.rows)},
-          {"tuples", flight.tuples},
-          {"counted", flight.counted},
-          {"keys", flight.keys.halves()}};
+json to_json(const RowsInFlight& all) {
+  json flights = json::array();
+  for (const RowsInFlight::Flight& flight : all.flights)
+    flights.push_back({{"rows", to_json(flight.rows)}, {"tuples", flight.tuples}});
+  return {{"flights", flights}, {"counted", all.counted}, {"keys", all.keys.halves()}};
 }
 
 /// Of a round of so many rows, of which `done` are done.
 RowsInFlight rows_in_flight(const json& kept, const ProblemShape& shape, Index rows, RowSet done) {
-  RowsInFlight flight{row_set(kept.at("rows"), rows), kept.at("tuples"),
-                      kept.at("counted").get<std::vector<Index>>(),
-                      ContentSum(kept.at("keys").get<std::vector<std::int64_t>>())};
-  for (Range range : flight.rows.ranges()) done.add(range);  // throws where there are such already
+  RowsInFlight all{{},
+                   kept.at("counted").get<std::vector<Index>>(),
+                   ContentSum(kept.at("keys").get<std::vector<std::int64_t>>())};
+  const bool none = all.counted.empty();
   double tuples = 1;
-  bool fits = flight.counted.size() == shape.keys.size();
+  bool fits = none || all.counted.size() == shape.keys.size();
   for (std::size_t m = 0; fits && m < shape.keys.size(); ++m) {
     const Index tiles = tile_count(shape.keys[m], key_tile_rows);
-    fits = flight.counted[m] >= 0 && flight.counted[m] <= tiles;
+    fits = none || (all.counted[m] >= 0 && all.counted[m] <= tiles);
     tuples *= static_cast<double>(tiles);
   }
-  if (!fits || flight.tuples < 0 || static_cast<double>(flight.tuples) > tuples)
-    throw std::runtime_error("rows in flight are not of this problem");
-  return flight;
+  for (const json& flight : kept.at("flights")) {
+    all.flights.push_back({row_set(flight.at("rows"), rows), flight.at("tuples")});
+    const Index behind = all.flights.back().tuples;
+    fits = fits && !none && behind >= 0 && static_cast<double>(behind) <= tuples;
+    for (Range range : all.flights.back().rows.ranges()) done.add(range);  // throws where some are done
+  }
+  if (!fits) throw std::runtime_error("rows in flight are not of this problem");
+  return all;
 }
 
 json to_json(const MissingRows& rows) {
@@ -131,11 +136,13 @@ SharedWords shared(const KeySumWords& modes) {
   return words;
 }
 
-SharedWords shared(std::uint64_t count, std::uint64_t first, std::span<const double> mine) {
-  return {count, [first, mine](std::uint64_t begin, std::span<std::int64_t> to) {
-            const Overlap both(begin, to.size(), first, mine.size());
-            for (std::uint64_t i = both.begin; i < both.end; ++i)
-              to[i - begin] += std::bit_cast<std::int64_t>(mine[i - first]);
+SharedWords shared(std::uint64_t count, std::vector<SomeNumbers> mine) {
+  return {count, [mine = std::move(mine)](std::uint64_t begin, std::span<std::int64_t> to) {
+            for (const SomeNumbers& some : mine) {
+              const Overlap both(begin, to.size(), some.begin, some.numbers.size());
+              for (std::uint64_t i = both.begin; i < both.end; ++i)
+                to[i - begin] += std::bit_cast<std::int64_t>(some.numbers[i - some.begin]);
+            }
           }};
 }
 
@@ -156,6 +163,12 @@ std::string put_words(const Communicator& comm, const SharedWords& words,
     }
   }
   return comm.broadcast(trouble, 0);
+}
+
+Index RowsInFlight::count() const {
+  Index rows = 0;
+  for (const Flight& flight : flights) rows += flight.rows.count();
+  return rows;
 }
 
 RowSet SolveState::written(Index of_head, Index queries) const {
@@ -205,7 +218,7 @@ json to_json(const SolveState& state) {
             {"keys", keys},
             {"done", to_json(round.done)},
             {"missing", to_json(round.missing)},
-            {"in_flight", round.in_flight ? to_json(*round.in_flight) : json()}}},
+            {"in_flight", to_json(round.in_flight)}}},
           {"figures",
            {{"largest_error_bound", figures.largest_error_bound},
             {"largest_log_error", figures.largest_log_error},
@@ -231,8 +244,7 @@ SolveState solve_state(const json& kept, const ProblemShape& shape) {
   for (std::size_t m = 0; m < keys.size(); ++m) state.round.keys.push_back(row_set(keys[m], shape.keys[m]));
   const Index rows = state.round.rows ? state.round.rows->count() : shape.queries;
   state.round.done = row_set(round.at("done"), rows);
-  if (!round.at("in_flight").is_null())
-    state.round.in_flight = rows_in_flight(round.at("in_flight"), shape, rows, state.round.done);
+  state.round.in_flight = rows_in_flight(round.at("in_flight"), shape, rows, state.round.done);
   state.round.missing = missing_rows(round.at("missing"), shape);
   state.figures.largest_error_bound = figures.at("largest_error_bound");
   state.figures.largest_log_error = figures.at("largest_log_error");

@@ -52,21 +52,31 @@ struct SharedWords {
 
 /// The sums of all modes, one after the other.
 SharedWords shared(const KeySumWords& modes);
-/// Numbers of which this rank has some, from number `begin` on; what the words point to must outlive them.
-SharedWords shared(std::uint64_t count, std::uint64_t begin, std::span<const double> mine);
+/// Some of `count` numbers: those from number `begin` on.
+struct SomeNumbers {
+  std::uint64_t begin = 0;
+  std::vector<double> numbers;
+};
+/// Numbers of which this rank has these.
+SharedWords shared(std::uint64_t count, std::vector<SomeNumbers> mine);
 
 /// Collective: the sums over all ranks go to `put` on rank 0, some at a time. If it throws, all ranks get the
 /// words of the failure.
 std::string put_words(const Communicator& comm, const SharedWords& words,
                       const std::function<void(std::span<const std::int64_t>)>& put);
 
-/// Rows of the exact method that some key tiles have passed by. Their sums are beside it: those of
-/// ExactAttention, row after row.
+/// Rows of the exact method that some key tiles have passed by: flights, each with the same tiles behind. The
+/// rows' sums are beside it, flight after flight and row after row: those of ExactAttention.
 struct RowsInFlight {
-  RowSet rows;                 // of the round, by place
-  Index tuples = 0;            // of key tiles that are behind
+  struct Flight {
+    RowSet rows;  // of the round, by place
+    Index tuples = 0;
+  };
+  std::vector<Flight> flights;
   std::vector<Index> counted;  // of each mode, tiles that are in `keys`
   ContentSum keys;             // of what was read for the first time
+
+  Index count() const;  // rows
 };
 
 /// A round of one head.
@@ -77,7 +87,7 @@ struct Round {
   std::vector<RowSet> keys;         // of each mode, in the sums of this round's new monomials
   RowSet done;                      // tiles of the round's rows, by place
   MissingRows missing;              // of those, what misses the promise again
-  std::optional<RowsInFlight> in_flight;
+  RowsInFlight in_flight;
 
   /// Of its head: the planned monomials' sums are made in it.
   bool is_first() const { return !rows && raises == 0; }

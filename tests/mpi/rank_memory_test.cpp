@@ -102,6 +102,9 @@ TEST(Blocks, ShrinkWithWhatIsLeftToATileAndGrowToNoMoreThanWithoutALimit) {
   EXPECT_EQ(most.read_bytes, free_blocks.read_bytes);
   EXPECT_EQ(most.exact_rows, free_blocks.exact_rows);
   EXPECT_EQ(most.kept_bytes, free_blocks.kept_bytes);
+  EXPECT_EQ(free_blocks.waiting_rows, HUGE_VAL);
+  EXPECT_GT(most.waiting_rows, 1e8);
+  EXPECT_EQ(least.waiting_rows, 0);
   EXPECT_LT(few.read_bytes, most.read_bytes);
   EXPECT_LT(few.kept_bytes, most.kept_bytes);
   EXPECT_EQ(least.read_bytes, 0);

@@ -29,7 +29,7 @@ SolveState some_state() {
   state.round.done = RowSet({8, 24});
   state.round.done.add({32, 40});
   state.round.missing = missing({8, 11, 12, 23, 39});
-  state.round.in_flight = RowsInFlight{RowSet({24, 32}), 1, {1, 0}, ContentSum({3, 4})};
+  state.round.in_flight = {{{RowSet({24, 28}), 1}, {RowSet({28, 32}), 0}}, {1, 0}, ContentSum({3, 4})};
   state.figures.largest_error_bound = 1e-300;
   state.figures.monomials_evaluated = std::int64_t{1} << 60;
   state.figures.content = ContentSum({5, 7});
@@ -43,9 +43,10 @@ TEST(SolveState, SurvivesItsRecord) {
   EXPECT_EQ(to_json(read), to_json(state));
   EXPECT_EQ(read.round.done, state.round.done);
   EXPECT_EQ(read.round.missing.entries, state.round.missing.entries);
-  ASSERT_TRUE(read.round.in_flight);
-  EXPECT_EQ(read.round.in_flight->rows, state.round.in_flight->rows);
-  EXPECT_EQ(read.round.in_flight->keys, state.round.in_flight->keys);
+  ASSERT_EQ(read.round.in_flight.flights.size(), 2u);
+  EXPECT_EQ(read.round.in_flight.flights[1].rows, RowSet({28, 32}));
+  EXPECT_EQ(read.round.in_flight.count(), 8);
+  EXPECT_EQ(read.round.in_flight.keys, state.round.in_flight.keys);
   EXPECT_EQ(read.figures.content, state.figures.content);
   EXPECT_EQ(read.figures.largest_error_bound, 1e-300);
   EXPECT_FALSE(read.round.rows);
@@ -74,11 +75,13 @@ TEST(SolveState, OfAnotherProblemIsRefused) {
   refused("/round/missing/numbers", {8, 11, 12, 23, 40});
   refused("/round/missing/numbers", {11, 8, 12, 23, 39});
   refused("/round/in_flight", {1});
-  refused("/round/in_flight/rows", {20, 28});  // of which some are done
-  refused("/round/in_flight/rows", {24, 41});
-  refused("/round/in_flight/tuples", -1);
-  refused("/round/in_flight/tuples", 2);
+  refused("/round/in_flight/flights/0/rows", {20, 28});  // of which some are done
+  refused("/round/in_flight/flights/0/rows", {24, 32});  // or in the other flight
+  refused("/round/in_flight/flights/0/rows", {24, 41});
+  refused("/round/in_flight/flights/1/tuples", -1);
+  refused("/round/in_flight/flights/1/tuples", 2);
   refused("/round/in_flight/counted", {1});
+  refused("/round/in_flight/counted", nlohmann::json::array());
   refused("/round/in_flight/counted", {1, 2});
   refused("/round/in_flight/counted", {-1, 1});
   refused("/round/in_flight/keys", {1});

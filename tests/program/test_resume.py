@@ -31,8 +31,10 @@ def huge_rows(problem, every=100, factor=100):
 PROBLEMS = {
     "polynomial": (lambda: random_problem(2, 150_000, 120_000, 8, 8), ("--method", "polynomial", "--epsilon", "1e-3"), 2, 3),
     "exact": (lambda: random_problem(2, 100_000, 1500, 4, 2), ("--method", "exact"), 2, 3),
-    # One pass, saved while it goes: some seconds, since a step is many keys.
+    # One pass, saved while it goes: some seconds, since a step is many keys. As many rows as a pass takes on each of two ranks
+    # are two flights on one rank.
     "one pass": (lambda: random_problem(3, 32, (8000, 6000), 4, 2), ("--method", "exact"), 2, 3),
+    "wide pass": (lambda: random_problem(3, 2700, (600, 600), 4, 2), ("--method", "exact"), 2, 1),
     "mixed": (lambda: huge_rows(random_problem(3, 20_000, (600, 700), 4, 3)), (), 2, 3),
     "two heads": (lambda: huge_rows(random_problem(2, 30_000, 20_000, 4, 3, heads=2), 500, 20), (), 3, 2),
 }
@@ -142,8 +144,8 @@ class Points(ResumeTest):
         self.assertRegex(outcome.stdout, r"a checkpoint, written by kronattn .*\n  saved \d{4}-.*, for CPUs with")
         return json.loads(report.read_text())[0]
 
-    def test_keys_that_are_behind_rows_in_flight_do_not_pass_again(self):
-        make, options, ranks, more_ranks = PROBLEMS["one pass"]
+    def assert_keys_do_not_pass_again(self, name, rows):
+        make, options, ranks, more_ranks = PROBLEMS[name]
         write_problem(self.problem, *make())
         whole, calls = self.reductions(*options, ranks=ranks)
         for call in range(calls // 5, calls, 4):  # until the first step of the pass is met
@@ -151,15 +153,20 @@ class Points(ResumeTest):
             first = self.about_the_checkpoint()
             if first["rows_in_flight"] > 0:
                 break
-        self.assertEqual(first["rows_in_flight"], 32)
-        self.assertEqual(first["rows_done"], 0)
+        self.assertEqual((first["rows_in_flight"], first["rows_done"]), (rows, 0))
         self.assert_failed(self.solve(*options, "--resume", "--max-seconds", "1e-9", ranks=more_ranks), 75)
         second = self.about_the_checkpoint()
-        self.assertEqual(second["rows_in_flight"], 32)
+        self.assertEqual((second["rows_in_flight"], second["rows_done"]), (rows, 0))
         self.assertGreater(second["share_of_keys_behind"], first["share_of_keys_behind"])
-        self.assert_succeeded(self.solve(*options, "--resume", ranks=1))
+        self.assert_succeeded(self.solve(*options, "--resume", ranks=4 - more_ranks))
         self.assertEqual(read_result(self.result).bits(), whole.bits())
         self.assertEqual(self.leftovers(), [])
+
+    def test_keys_that_are_behind_rows_in_flight_do_not_pass_again(self):
+        self.assert_keys_do_not_pass_again("one pass", 32)
+
+    def test_rows_in_flight_of_many_ranks_can_go_on_in_turn_on_one(self):
+        self.assert_keys_do_not_pass_again("wide pass", 2700)
 
     def test_mixed_runs_that_are_stopped(self):
         self.assert_resumes("mixed", signal.SIGINT, 8)

@@ -167,11 +167,14 @@ Json checkpoint_info(const std::string& path, const Json& header) {
                {"rows", round.rows ? round.rows->count() : shape.queries},
                {"rows_done", round.done.count()},
                {"rows_missing_the_promise", round.missing.count()},
-               {"rows_in_flight", round.in_flight ? round.in_flight->rows.count() : 0}};
-  double tuples = 1;
+               {"rows_in_flight", round.in_flight.count()}};
+  double tuples = 1, behind = 0;
   for (Index rows : shape.keys) tuples *= static_cast<double>(tile_count(rows, key_tile_rows));
-  info["share_of_keys_behind"] =
-      round.in_flight ? Json(static_cast<double>(round.in_flight->tuples) / tuples) : Json(nullptr);
+  for (const RowsInFlight::Flight& flight : round.in_flight.flights)
+    behind += static_cast<double>(flight.tuples) * static_cast<double>(flight.rows.count());
+  info["share_of_keys_behind"] = round.in_flight.count() > 0
+                                     ? Json(behind / tuples / static_cast<double>(round.in_flight.count()))
+                                     : Json(nullptr);
   for (const RowSet& mode : round.keys)
     if (!round.exact) info["keys_in_sums"].push_back(mode.count());
   return info;
