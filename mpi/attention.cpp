@@ -25,6 +25,7 @@ void check_wishes(const Communicator& comm, const Wishes& wishes) {
   comm.need_same(wishes.epsilon.value_or(0), "attention: epsilon (0: none)");
   comm.need_same(static_cast<double>(wishes.degree.value_or(-1)), "attention: the degree (-1: none)");
   comm.need_same(wishes.change_coordinates ? 1 : 0, "attention: whether coordinates may be changed");
+  comm.need_same(wishes.second_moments ? 1 : 0, "attention: whether second moments are summed");
   comm.need_same(static_cast<double>(wishes.method), "attention: the method");
   comm.need_same(static_cast<double>(wishes.output_precision), "attention: the precision of the output");
 }

@@ -55,6 +55,7 @@ json identity_json(const Wishes& wishes, const ProblemDescription& problem) {
           {"method", methods[static_cast<int>(wishes.method)]},
           {"degree", wishes.degree ? json(*wishes.degree) : json()},
           {"coordinates", wishes.change_coordinates ? "auto" : "off"},
+          {"second moments", wishes.second_moments},
           {"precision", wishes.arithmetic ? name(*wishes.arithmetic) : "auto"},
           {"output precision", name(wishes.output_precision)},
           {"sums", wishes.sums ? json(wishes.sums->identity) : json()},

@@ -51,7 +51,7 @@ struct HeadSums {
   HeadSums(const ProblemShape& shape, const MonomialChoice& choice)
       : monomials(planned_monomials(shape.width, choice)) {
     modes.reserve(shape.keys.size());
-    for (Index rows : shape.keys) modes.emplace_back(monomials.count(), rows, shape.value_width);
+    for (Index rows : shape.keys) modes.emplace_back(monomials.count(), rows, shape.sum_columns());
   }
 
   Monomials monomials;
@@ -71,7 +71,7 @@ class HeadSolve {
         number_(state.head),
         measurement_(measurement),
         head_(measurement.heads[static_cast<std::size_t>(number_)]),
-        file_shape_(problem.shape()),
+        file_shape_(wishes.summed(problem.shape())),
         shape_(head_.changed_shape(file_shape_)),
         wishes_(wishes),
         promise_(wishes.row_promise(measurement.promise)),
@@ -353,10 +353,10 @@ class HeadSolve {
   void aggregate(Index first) {
     const Index from_degree = adds_a_degree() ? planned_.plan.degree() : 0;
     const Index columns = file_shape_.width + file_shape_.value_width;
-    const Index rows_a_step = step_rows(
-        key_tile_rows, 8.0 * static_cast<double>(columns),
-        2.0 * static_cast<double>((sums_->monomials.count() - first) * (file_shape_.value_width + 1)),
-        blocks_.read_bytes);
+    const Index rows_a_step =
+        step_rows(key_tile_rows, 8.0 * static_cast<double>(columns),
+                  2.0 * static_cast<double>((sums_->monomials.count() - first) * file_shape_.sum_columns()),
+                  blocks_.read_bytes);
     struct Step {
       std::size_t mode;
       Range rows;
@@ -404,7 +404,7 @@ class HeadSolve {
     const Timed timed(outcome_.seconds.reduce);
     for (KeyAggregate& mode : sums_->modes) comm_.sum_shares(mode.words(first), 2);
     if (first == 0) sums_->reduced.clear();
-    const Index columns = shape_.value_width + 1;
+    const Index columns = shape_.sum_columns();
     sums_->reduced.push_back({first * columns, sums_->monomials.count() * columns});
   }
 
@@ -415,7 +415,7 @@ class HeadSolve {
     Matrix combined;
     comm_.together([&] {
       const Timed timed(outcome_.seconds.evaluate);
-      combined.resize(sums.monomials.count(), shape_.value_width + 1);
+      combined.resize(sums.monomials.count(), shape_.sum_columns());
       const Vector weights = multinomial_weights(sums.monomials, coordinates_.weights / score_unit(head_));
       for (Range all : sums.reduced)
         for (Range share : comm_.shares(all.size()))
@@ -460,7 +460,7 @@ class HeadSolve {
     const RowSet share = round_.done.rest(round_rows()).share(query_tile_rows, comm_.size(), comm_.rank());
     const std::vector<Range> blocks = share.blocks(step_rows(
         query_tile_rows, 8.0 * static_cast<double>(file_shape_.width + shape_.value_width),
-        2.0 * static_cast<double>(sums_->monomials.count() * (shape_.value_width + 1)), blocks_.read_bytes));
+        2.0 * static_cast<double>(sums_->monomials.count() * shape_.sum_columns()), blocks_.read_bytes));
     progress_.begin("evaluate", share.count());
     control_.steps(
         comm_, static_cast<Index>(blocks.size()),

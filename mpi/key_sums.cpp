@@ -19,6 +19,7 @@ json shape_json(const ProblemShape& shape) {
           {"keys", shape.keys},
           {"width", shape.width},
           {"value width", shape.value_width},
+          {"second moments", shape.second_moments},
           {"scale", shape.scale}};
 }
 

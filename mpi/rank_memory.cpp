@@ -155,7 +155,7 @@ double least_bytes_in_flight(const ProblemShape& shape) {
 }
 
 double head_bytes(const ProblemShape& shape, const PlannedHead& head) {
-  const auto d = static_cast<double>(shape.width), columns = static_cast<double>(shape.value_width + 1),
+  const auto d = static_cast<double>(shape.width), columns = static_cast<double>(shape.sum_columns()),
              modes = static_cast<double>(shape.modes()),
              degrees = static_cast<double>(head.plan.degree() + 1);
   // Key tiles of each mode as they are sent and as they are used, and what a thread makes of one of them.
@@ -167,7 +167,7 @@ double head_bytes(const ProblemShape& shape, const PlannedHead& head) {
   const double rows = static_cast<double>(query_tile_rows);
   const double moments = word * rows * (columns + 2), points = word * rows * 2 * d;
   const double partial =
-      2 * word * (static_cast<double>(monomials_of_a_part(shape.value_width + 1)) * columns + 16);
+      2 * word * (static_cast<double>(monomials_of_a_part(shape.sum_columns())) * columns + 16);
   const double thread = degrees * (features + moments) + points + partial + 4 * tile + 0x1p20;
   return head.estimate.memory_bytes + (columns + 3) * word * head.estimate.rank +
          omp_get_max_threads() * thread + exact;

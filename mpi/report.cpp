@@ -86,6 +86,7 @@ Json plan_json(const std::vector<PlannedHead>& heads, const ProblemShape& shape,
           {"paper_rank", number_or_null(total.paper_rank)},
           {"score_bound", number_or_null(total.score_bound)},
           {"epsilon", wishes.epsilon ? Json(*wishes.epsilon) : Json(nullptr)},
+          {"second_moments", total.polynomial && wishes.second_moments},
           {"precision", name(!total.polynomial && total.exact_in_single ? Precision::single_precision
                                                                         : Precision::double_precision)},
           {"predicted_seconds", seconds}};
@@ -93,7 +94,7 @@ Json plan_json(const std::vector<PlannedHead>& heads, const ProblemShape& shape,
 
 Json solve_report(const Communicator& comm, const Problem& problem, const ProblemMeasurement& measurement,
                   const Wishes& wishes, const SolveOutcome& outcome, const RunFacts& facts) {
-  const ProblemShape& shape = problem.shape();
+  const ProblemShape shape = wishes.summed(problem.shape());
   const Total total(outcome.heads);
   double aggregate_flops_done = 0;
   for (const PlannedHead& head : outcome.heads)

@@ -54,7 +54,7 @@ SolveOutcome solve(const Communicator& comm, Problem& problem, const ProblemMeas
                    const Wishes& wishes,
                    const std::function<RowSink(const std::vector<PlannedHead>&)>& make_sink,
                    PhaseSeconds seconds, const SolveAids& aids) {
-  const ProblemShape& shape = problem.shape();
+  const ProblemShape shape = wishes.summed(problem.shape());
   SolveOutcome outcome;
   outcome.seconds = seconds;
   outcome.heads = plan_heads(measurement, shape, wishes, problem.name());

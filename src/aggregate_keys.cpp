@@ -10,8 +10,8 @@
 
 namespace kronattn {
 
-KeyAggregate::KeyAggregate(Index monomials, Index rows, Index value_width)
-    : columns_(value_width + 1), sums_(monomials * columns_, static_cast<double>(rows)) {}
+KeyAggregate::KeyAggregate(Index monomials, Index rows, Index columns)
+    : columns_(columns), sums_(monomials * columns_, static_cast<double>(rows)) {}
 
 namespace {
 
@@ -34,18 +34,19 @@ class KeyPacking {
         weighted_(columns, aggregate_tile_rows<double>) {}
 
   void operator()(const ConstTile& keys, const ConstTile& values, PackedKeys<double>& packed) {
-    const Index rows = keys.rows(), d_v = values.cols();
+    const Index rows = keys.rows(), d_v = values.cols(), ones = weighted_.rows() - 1;
     auto points = points_.leftCols(rows), weighted = weighted_.leftCols(rows);
     values_.transpose_into(values, weighted.topRows(d_v));
-    weighted.row(d_v).setOnes();
+    if (ones > d_v) weighted.middleRows(d_v, d_v) = weighted.topRows(d_v).cwiseAbs2();
+    weighted.row(ones).setOnes();
     if (change_.none()) {
       keys_.transpose_into(keys, points);
     } else {
       const ChangedKeys changed = change_.keys(keys, mode_);
       keys_.transpose_into(changed.rows, points);
       if (changed.weights.size() > 0) {
-        weighted.row(d_v) = changed.weights.transpose() * weight_scale_;
-        for (Index c = 0; c < d_v; ++c) weighted.row(c).array() *= weighted.row(d_v).array();
+        weighted.row(ones) = changed.weights.transpose() * weight_scale_;
+        for (Index c = 0; c < ones; ++c) weighted.row(c).array() *= weighted.row(ones).array();
       }
     }
     packed.pack(points, weighted);
@@ -111,7 +112,8 @@ double KeyAggregate::roundings(Index degree, Index rows, double rows_per_weight)
   const double quantum =
       FixedPointSums::quantisation(static_cast<double>(tile_count(rows, aggregate_tile_rows<double>))) *
       std::ldexp(2.0, static_cast<int>(degree) + 1) * rows_per_weight / unit_roundoff;
-  return features + product_and_tile_sum + std::ceil(quantum) + 4;  // 3 of the sum, 1 of a weighted value
+  // 3 of the sum, 2 of a weighted value, which may be a square.
+  return features + product_and_tile_sum + std::ceil(quantum) + 5;
 }
 
 void combine_modes(const std::vector<KeyAggregate>& modes, const Vector& weights, Range some,

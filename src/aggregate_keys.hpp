@@ -22,8 +22,9 @@ namespace kronattn {
 /// gives the same bits, since tile sums are merged as integers.
 class KeyAggregate {
  public:
-  /// For `rows` rows in all (every rank's), r monomials and d_v value columns.
-  KeyAggregate(Index monomials, Index rows, Index value_width);
+  /// For `rows` rows in all (every rank's), r monomials and ProblemShape::sum_columns(): values, their
+  /// squares where second moments are wanted, 1.
+  KeyAggregate(Index monomials, Index rows, Index columns);
 
   /// Adds rows, cut into tiles from the first one on: `keys` (rows, d) and `values` (rows, d_v) as they stand
   /// in the file, starting at a tile boundary. Only monomials of degree `from_degree` and up are summed. Uses

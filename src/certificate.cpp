@@ -86,6 +86,8 @@ PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Co
                                              double unit, const std::vector<double>& monomials_per_degree,
                                              Precision output_precision)
     : units_(coordinates, output_precision),
+      columns_(shape.sum_columns()),
+      second_moments_(shape.second_moments),
       tuples_(coordinates.tuples),
       unit_(unit),
       log_weight_(coordinates.weight_exponent * std::numbers::ln2),
@@ -98,7 +100,7 @@ PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Co
   const double largest_weight = std::max(2.0, 2 * coordinates.weights.cwiseAbs().sum() / unit * own_rounding);
   double underflow = 0x1p-1000 * monomials;
   const std::vector<double> blocks =
-      most_blocks(monomials_per_degree, least_query_block, monomials_of_a_part(shape.value_width + 1));
+      most_blocks(monomials_per_degree, least_query_block, monomials_of_a_part(shape.sum_columns()));
   const auto degree = static_cast<Index>(monomials_per_degree.size()) - 1;
   for (Index m = 0; m <= degree; ++m, underflow *= largest_weight) {
     double roundings = 0;
@@ -125,7 +127,7 @@ double PolynomialCertificate::rounding(const std::vector<double>& coefficients, 
 
 PolynomialCertificate::Sums PolynomialCertificate::sums(
     const RowGroup& group, std::vector<double> RowPolynomial::*polynomial) const {
-  const Index lanes = group.lanes, columns = units_.columns() + 1;
+  const Index lanes = group.lanes, columns = columns_;
   Sums all{Vector::Zero(columns * lanes)};
   Lanes ratio, power, error{}, coefficient, present;
   for (Index i = 0; i < lanes; ++i) {
@@ -166,9 +168,9 @@ double PolynomialCertificate::jensen(const RowScores& scores) const {
 void PolynomialCertificate::finish(const RowGroup& group, FinishedGroup& finished) const {
   const Index lanes = group.lanes, d_v = units_.columns();
   const Sums values = sums(group, &RowPolynomial::values), gaps = sums(group, &RowPolynomial::majorant);
-  const double* normalizers = values.sums.data() + d_v * lanes;  // Y_0
-  const double* all_gaps = gaps.sums.data() + d_v * lanes;       // W_0
-  Lanes gap, low, score_error, quotients, errors;                // W_0 from above; D_low
+  const double* normalizers = values.sums.data() + (columns_ - 1) * lanes;  // Y_0
+  const double* all_gaps = gaps.sums.data() + (columns_ - 1) * lanes;       // W_0
+  Lanes gap, low, score_error, quotients, spreads, errors;                  // W_0 from above; D_low
   for (Index i = 0; i < lanes; ++i) low[i] = jensen(*group.scores[i]);
   for (Index i = 0; i < lanes; ++i) score_error[i] = std::min(group.scores[i]->error, 2.0);
   for (Index i = 0; i < lanes; ++i) {
@@ -186,19 +188,36 @@ void PolynomialCertificate::finish(const RowGroup& group, FinishedGroup& finishe
     const double* sum = values.sums.data() + c * lanes;
     const double* column_gaps = gaps.sums.data() + c * lanes;  // W_V
     for (Index i = 0; i < lanes; ++i) {
-      const double normalizer = normalizers[i], delta = values.error[i], gap_delta = gaps.error[i];
-      const double quotient = sum[i] / normalizer;
+      const double gap_delta = gaps.error[i];
+      const double quotient = sum[i] / normalizers[i];
       const double farthest = gap[i] * std::max(highest - quotient, quotient - lowest);
       const double above = std::max(0.0, highest * all_gaps[i] - column_gaps[i]) + 3 * gap_delta;
       const double below = std::max(0.0, column_gaps[i] - lowest * all_gaps[i]) + 3 * gap_delta;
       const double chord = ((quotient - lowest) * above + (highest - quotient) * below) / (highest - lowest);
       const bool inside = (lowest < highest) & (lowest <= quotient) & (quotient <= highest) &
                           (gap[i] <= DBL_MAX) & (std::abs(column_gaps[i]) <= DBL_MAX);
-      const double spread = inside & (chord < farthest) ? chord : farthest;
-      const double error =
-          (spread + delta + std::abs(quotient) * (delta + 2 * u * std::abs(normalizer))) / low[i] +
-          score_error[i] * ((highest - lowest) / 2);
+      spreads[i] = inside & (chord < farthest) ? chord : farthest;
       quotients[i] = quotient;
+    }
+    if (second_moments_) {
+      const double* square_gaps = gaps.sums.data() + (d_v + c) * lanes;  // W_VV
+      for (Index i = 0; i < lanes; ++i) {
+        const double size = std::abs(quotients[i]);
+        const double of_values = 2 * quotients[i] * column_gaps[i],
+                     of_ones = quotients[i] * quotients[i] * all_gaps[i];
+        const double slack = gaps.error[i] * (1 + size) * (1 + size) +
+                             8 * u * (std::abs(square_gaps[i]) + std::abs(of_values) + std::abs(of_ones));
+        const double squares = std::max(0.0, square_gaps[i] - of_values + of_ones) + slack;
+        const double deviation = std::sqrt(gap[i] * squares);
+        spreads[i] = deviation < spreads[i] ? deviation : spreads[i];  // it may be nan
+      }
+    }
+    for (Index i = 0; i < lanes; ++i) {
+      const double delta = values.error[i];
+      const double error =
+          (spreads[i] + delta + std::abs(quotients[i]) * (delta + 2 * u * std::abs(normalizers[i]))) /
+              low[i] +
+          score_error[i] * ((highest - lowest) / 2);
       errors[i] = error * own_rounding;
     }
     column.finish(quotients.data(), errors.data(), lanes, finished.output.data() + c * lanes,

@@ -7,7 +7,10 @@
 // W(s_J) V_J, both read off the row's moments, the first sum is at most the smaller one of
 //     W_0 max(V_max - o^, o^ - V_min)                                                                    (E2)
 //     [(o^ - V_min)(V_max W_0 - W_V) + (V_max - o^)(W_V - V_min W_0)] / (V_max - V_min) (E10)
-// the latter for o^ in [V_min, V_max], by the chord of |V - o^|; and
+// the latter for o^ in [V_min, V_max], by the chord of |V - o^|; where sums of squares of values are there,
+// too,
+//     sqrt(W_0 (W_VV - 2 o^ W_V + o^^2 W_0)) (E11)
+// by Cauchy and Schwarz; and
 //     D_low = max(N e^(mean score), Y_0 - W_0), from below                                               (E3,
 //     Jensen)
 // All of these sums are known up to the rounding N sum_m gamma_(M_m) |coefficient_m| sigma^m (E8). Where
@@ -83,7 +86,8 @@ using Lanes = std::array<double, most_lanes>;
 struct RowGroup {
   Index lanes = 0;
   Index degree = 0;                 // of the moments: no polynomial has a higher one
-  const double* moments = nullptr;  // [degree][column][lane] sum_J (s/unit)^m V_J, the last column for V = 1
+  const double* moments = nullptr;  // [degree][column][lane] sum_J (s/unit)^m V_J, the last column for V = 1;
+                                    // with second moments those of V_J^2 between them
   const double* dropped = nullptr;  // [degree][lane] N of it bounds what sum_J |s/unit|^m misses; or nullptr
   std::array<const RowScores*, most_lanes> scores{};
   std::array<const RowPolynomial*, most_lanes> polynomials{};
@@ -119,6 +123,8 @@ class PolynomialCertificate {
   double jensen(const RowScores& scores) const;  // N e^(mean score), from below
 
   OutputUnits units_;
+  Index columns_;  // of the moments: V, V^2 with second moments, 1
+  bool second_moments_;
   double tuples_, unit_;
   double log_weight_;      // of the power of two that was taken off the key weights
   double mean_roundings_;  // in the mean score, relatively to the box score

@@ -17,7 +17,7 @@ DroppedMonomials::DroppedMonomials(const Monomials& monomials, const MeasuredHea
   for (Index m = 0; m <= monomials.degree(); ++m)
     counts.push_back(static_cast<double>(monomials.of_degree(m).size()));
   const std::vector<double> blocks =
-      most_blocks(counts, least_query_block, monomials_of_a_part(shape.value_width + 1));
+      most_blocks(counts, least_query_block, monomials_of_a_part(shape.sum_columns()));
   roundings_.push_back(0);
   for (Index m = 1; m <= monomials.degree(); ++m) {
     for (Index l = 0; l < monomials.variables(); ++l) {

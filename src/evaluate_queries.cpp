@@ -168,7 +168,7 @@ QueryEvaluation::~QueryEvaluation() = default;
 
 RowOutputs QueryEvaluation::evaluate(const ConstTile& queries) {
   const Index tiles = tile_count(queries.rows(), query_tile_rows);
-  RowOutputs outputs(queries.rows(), combined_.columns - 1);
+  RowOutputs outputs(queries.rows(), shape_.value_width);
   while (workers_.size() < static_cast<std::size_t>(omp_get_max_threads()))
     workers_.push_back(std::make_unique<Worker>(*this));
 #pragma omp parallel

@@ -21,7 +21,7 @@ namespace {
 constexpr double largest_automatic_memory = 16e9;
 
 double polynomial_memory(const ProblemShape& shape, double rank) {
-  const auto columns = static_cast<double>(shape.value_width + 1);
+  const auto columns = static_cast<double>(shape.sum_columns());
   return static_cast<double>(shape.modes()) * key_sum_bytes(shape, rank) + rank * (8 * columns + 24);
 }
 
@@ -49,7 +49,7 @@ PlannedHead polynomial_head(PlannedHead head, const ProblemShape& shape, const P
   }
   estimate.mean_row_rank = monomials / static_cast<double>(shape.queries);
   // Where monomials are dropped, what they may come to is one column more of the evaluation.
-  const Index columns = shape.value_width + 1 + (choice.threshold > 0 ? 1 : 0);
+  const Index columns = shape.sum_columns() + (choice.threshold > 0 ? 1 : 0);
   estimate.exact_flops = exact_work(file_shape, estimate.rows_exact, head.plan.exact_arithmetic);
   estimate.own_flops = own_work(shape, estimate.rank, choice.degree,
                                 squares / std::max(1.0, static_cast<double>(shape.queries)));
@@ -63,6 +63,11 @@ PlannedHead polynomial_head(PlannedHead head, const ProblemShape& shape, const P
 }
 
 }  // namespace
+
+ProblemShape Wishes::summed(ProblemShape shape) const {
+  shape.second_moments = second_moments;
+  return shape;
+}
 
 Promise Wishes::row_promise(double promise) const {
   return epsilon ? Promise{*epsilon * promise, *epsilon} : Promise{};
@@ -441,7 +446,7 @@ Method remedy_for(std::int64_t rows, const Plan& plan, Index planned_degree, con
   const double more_monomials = anew ? next_rank : next_rank - total_degree_rank(shape, plan.degree());
   const double raise =
       aggregate_work(shape, more_monomials) +
-      evaluate_work(count * next_rank, static_cast<double>(shape.value_width + 1 + (anew ? 1 : 0)));
+      evaluate_work(count * next_rank, static_cast<double>(shape.sum_columns() + (anew ? 1 : 0)));
   if (wishes.method == Method::automatic &&
       (!can_raise || exact_work(shape, count, plan.exact_arithmetic) <= raise))
     return Method::exact;

@@ -36,7 +36,11 @@ struct Wishes {
   /// float32).
   std::optional<Precision> arithmetic;
   bool change_coordinates = true;
+  bool second_moments = false;
   std::optional<GivenSums> sums;
+
+  /// The problem with the sums that are wished for.
+  ProblemShape summed(ProblemShape shape) const;
 
   /// `promise`: the product over the modes of max|V_m|, over all heads, which epsilon is relative to.
   Promise row_promise(double promise) const;

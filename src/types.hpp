@@ -48,12 +48,15 @@ struct Range {
 /// Order k attention: n query rows, and k-1 key/value modes of n_m rows each; heads are independent problems.
 struct ProblemShape {
   Index heads = 1;
-  Index queries = 0;        // n, per head
-  std::vector<Index> keys;  // n_m, per head
-  Index width = 0;          // d
-  Index value_width = 0;    // d_v
-  double scale = 0;         // of the scores; 1/d unless given
+  Index queries = 0;            // n, per head
+  std::vector<Index> keys;      // n_m, per head
+  Index width = 0;              // d
+  Index value_width = 0;        // d_v
+  double scale = 0;             // of the scores; 1/d unless given
+  bool second_moments = false;  // the polynomial method sums squares of values, too (certificate.hpp, E11)
 
+  /// Columns of its sums: of V, V^2 where second moments are wanted, and 1.
+  Index sum_columns() const { return (second_moments ? 2 : 1) * value_width + 1; }
   Index modes() const { return static_cast<Index>(keys.size()); }
   Index order() const { return modes() + 1; }  // k
 

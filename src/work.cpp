@@ -39,22 +39,22 @@ double key_rows(const ProblemShape& shape) {
   return rows;
 }
 
-double all_columns(const ProblemShape& shape) {
-  return static_cast<double>(shape.value_width + 1);
+double sum_columns(const ProblemShape& shape) {
+  return static_cast<double>(shape.sum_columns());
 }
 
 }  // namespace
 
 double aggregate_flops(const ProblemShape& shape, double rank) {
-  return 2 * key_rows(shape) * rank * all_columns(shape);
+  return 2 * key_rows(shape) * rank * sum_columns(shape);
 }
 
 double evaluate_flops(const ProblemShape& shape, double rows, double rank) {
-  return 2 * rows * rank * all_columns(shape);
+  return 2 * rows * rank * sum_columns(shape);
 }
 
 double key_sum_bytes(const ProblemShape& shape, double rank) {
-  return 16 * rank * all_columns(shape);
+  return 16 * rank * sum_columns(shape);
 }
 
 double aggregate_work(const ProblemShape& shape, double rank) {
@@ -66,7 +66,7 @@ double evaluate_work(double monomials, double columns) {
 }
 
 double exact_work(const ProblemShape& shape, double rows, ExactArithmetic arithmetic) {
-  const double flops = 2 * static_cast<double>(shape.width) + 2 * all_columns(shape);
+  const double flops = 2 * static_cast<double>(shape.width + shape.value_width + 1);
   return rows * shape.tuples() * (counted.exact_flop * flops + counted.exponential) *
          (arithmetic.sums == Precision::single_precision     ? counted.single_precision
           : arithmetic.scores == Precision::single_precision ? counted.single_scores
@@ -77,7 +77,7 @@ double own_work(const ProblemShape& shape, double rank, Index degree, double row
   // The sample has about a thousand keys, and rows share some hundred polynomials: less of a smaller problem.
   const auto share = [](Index rows) { return std::min(1.0, static_cast<double>(rows) / 1000); };
   const Index keys = *std::max_element(shape.keys.begin(), shape.keys.end());
-  const double sums = static_cast<double>(shape.modes()) * rank * all_columns(shape);
+  const double sums = static_cast<double>(shape.modes()) * rank * sum_columns(shape);
   return counted.head + counted.sampled * share(keys) + counted.sum * sums +
          counted.degree_squared * static_cast<double>(degree * degree) +
          counted.of_a_row * share(shape.queries) * row_squares;

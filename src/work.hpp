@@ -1,9 +1,9 @@
 // How much work a solve is: what `auto` chooses by, and what seconds are predicted from.
 //
 // Work is counted in useful flops of the polynomial method's products, 2 n r (d_v + 1) for keys and for
-// queries; everything else in as many of these as take its time. How many that are is fixed for an
-// instruction set, since the choice of a method decides bits, and was fitted to the times of
-// tests/benchmarks/method_choice.
+// queries (2 d_v + 1 with second moments); everything else in as many of these as take its time. How many
+// that are is fixed for an instruction set, since the choice of a method decides bits, and was fitted to the
+// times of tests/benchmarks/method_choice.
 //
 //   n rows   r monomials   d_v value columns   g degree
 #pragma once

@@ -140,6 +140,7 @@ struct Settings {
   double epsilon = 0;    // 0: every row takes the full degree; else rows take what they need
   double threshold = 0;  // monomials lighter than this are dropped
   double weight_of_box = 0.3;
+  bool second_moments = false;
 };
 
 /// G (r, columns), all of it.
@@ -152,13 +153,14 @@ inline Matrix combined_sums(const std::vector<KeyAggregate>& modes, const Vector
 /// Sums and values at a total degree; rows that miss the promise stay as they are.
 inline RowOutputs solve_polynomial(const Problem& problem, Index degree, const Settings& settings = {}) {
   const MeasuredHead head = measure(problem, settings.change, 0.02 * settings.epsilon);
-  const ProblemShape shape = head.changed_shape(problem.shape());
+  ProblemShape shape = head.changed_shape(problem.shape());
+  shape.second_moments = settings.second_moments;
   const Coordinates coordinates(head.changed, shape);
   const Vector weights = coordinates.box * settings.weight_of_box;
   const Monomials monomials = Monomials::chosen(shape.width, {degree, settings.threshold, weights}, 1e7);
   std::vector<KeyAggregate> modes;
   for (std::size_t m = 0; m < problem.keys.size(); ++m) {
-    modes.emplace_back(monomials.count(), shape.keys[m], shape.value_width);
+    modes.emplace_back(monomials.count(), shape.keys[m], shape.sum_columns());
     modes.back().absorb(monomials, 0, problem.keys[m], problem.values[m], head.change, coordinates,
                         static_cast<Index>(m));
   }
@@ -167,7 +169,7 @@ inline RowOutputs solve_polynomial(const Problem& problem, Index degree, const S
   QueryEvaluation evaluation(
       head, shape, coordinates, monomials,
       combined_sums(modes, multinomial_weights(monomials, coordinates.weights / score_unit(head)),
-                    shape.value_width + 1),
+                    shape.sum_columns()),
       settings.threshold > 0 ? DroppedMonomials(monomials, head, shape, coordinates.queries.exponents)
                              : DroppedMonomials(),
       settings.output_precision, promise, settings.epsilon == 0);

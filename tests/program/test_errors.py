@@ -36,6 +36,7 @@ COMMAND_LINES = (
     ("solve {problem} -o {result} --degree 2.5", "--degree"),
     ("solve {problem} -o {result} --degree 99999999999999999999", "--degree"),
     ("solve {problem} -o {result} --degree 3 --method exact", "--degree"),
+    ("solve {problem} -o {result} --second-moments --method exact", "--second-moments"),
     ("solve {problem} -o {result} --method fast", "--method"),
     ("solve {problem} -o {result} --scale nan", "--scale"),
     ("solve {problem} -o {result} --scale inf", "--scale"),

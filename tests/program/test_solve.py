@@ -256,6 +256,22 @@ class Degree(SolveTest):
         low, high = (self.solve(problem, "--degree", degree).error_bound.max() for degree in (3, 9))
         self.assertLess(high, low / 1000)
 
+    def test_second_moments_make_bounds_sharper_by_the_spread_of_the_values(self):
+        for problem, gain in ((random_problem(2, 40, 300, 3), 1.2), (random_problem(3, 30, (120, 110), 3, 2), 1.5)):
+            with self.subTest(order=problem.order):
+                plain, sharp = (self.solve(problem, "--degree", 4, *more) for more in ((), ("--second-moments",)))
+                self.assert_keeps_promise(problem, sharp, epsilon=None)
+                self.assertGreater(np.median(plain.error_bound / sharp.error_bound), gain)
+                self.assertEqual((plain.report["plan"]["second_moments"], sharp.report["plan"]["second_moments"]),
+                                 (False, True))
+
+    def test_second_moments_give_the_same_bits_at_any_number_of_ranks(self):
+        problem = random_problem(2, 3000, 2500, 4, 3)
+        problem.queries[::100] *= 30  # rows that are summed exactly afterwards
+        one, three = (self.solve(problem, "--second-moments", "--epsilon", "1e-5", ranks=ranks) for ranks in (1, 3))
+        self.assertEqual(one.bits(), three.bits())
+        self.assert_keeps_promise(problem, one, epsilon=1e-5, rows=slice(0, 300))
+
     def test_a_degree_that_meets_epsilon_succeeds_and_one_that_does_not_fails(self):
         problem = random_problem(2, 40, 30, 3)
         path, output = self.write(problem), self.folder / "unmet.h5"

@@ -36,6 +36,7 @@ PROBLEMS = {
     "some rows raised": (lambda: huge_rows(random_problem(2, 3000, 2500, 4, 3), factor=3),
                          ("--epsilon", "1e-4", "--method", "polynomial")),
     "a fixed degree": (lambda: random_problem(2, 1000, 1500, 6, 4), ("--degree", "3")),
+    "second moments": (lambda: random_problem(3, 700, (600, 530), 3, 2), ("--second-moments", "--degree", "4")),
     "dropped monomials": (lambda: uneven_columns(random_problem(2, 4000, 4000, 12, 4, bound=2)),
                           ("--epsilon", "1e-5", "--method", "polynomial")),
     "merged columns": (lambda: with_merged_columns(random_problem(3, 400, (200, 230), 5, 2)), ("--method", "polynomial")),
@@ -156,6 +157,9 @@ class Refused(SumsTest):
             changed[0][2400, 1] *= 1 + 1e-15
             write_problem(self.problem, *self.whole._replace(**{part: changed})[:3])
             self.assert_refused(1, "keys.sums: its sums are of other keys or values than those in .*problem.h5", ranks=3)
+
+    def test_sums_without_second_moments(self):
+        self.assert_refused(1, "second moments is false there and true here", options=("--second-moments",))
 
     def test_other_shapes_and_scales(self):
         self.assert_refused(1, "keys.sums: .*scale is 0.25 there and 0.5 here", options=("--scale", "0.5"))

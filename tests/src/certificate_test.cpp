@@ -135,6 +135,47 @@ TEST(Certificate, HoldsInChangedCoordinates) {
   }
 }
 
+TEST(Certificate, HoldsWithSecondMomentsAndIsNeverLargerForThem) {
+  for (const auto& [name, family] : families()) {
+    std::vector<double> ratios, gains;
+    for (bool change : {false, true})
+      for (const std::vector<Index>& keys : key_shapes)
+        for (Index degree : {0, 2, 5, 8}) {
+          const Problem problem = family(change ? 1 : 2, keys, 2 + degree % 3);
+          testing::Settings settings{.change = change, .threshold = change ? 1e-3 : 0};
+          const RowOutputs without = testing::solve_polynomial(problem, degree, settings);
+          settings.second_moments = true;
+          const RowOutputs with = testing::solve_polynomial(problem, degree, settings);
+          check_rows(problem, with, name, ratios);
+          for (Index i = 0; i < problem.queries.rows(); ++i) {
+            // Sums of more columns are blocked otherwise: their roundings have other bounds.
+            EXPECT_LE(with.error_bound(i), 1.01 * without.error_bound(i) + 1e-12 * problem.promise());
+            if (with.error_bound(i) > 0) gains.push_back(without.error_bound(i) / with.error_bound(i));
+          }
+        }
+    std::printf("%-28s bound / true error: median %9.3g, smallest %7.3f; gain: median %5.2f\n", name.c_str(),
+                median(ratios), *std::min_element(ratios.begin(), ratios.end()), median(gains));
+  }
+}
+
+TEST(Certificate, FollowsTheSpreadOfTheValuesWithSecondMoments) {
+  // Uniform values of two modes: the root of their products' mean square is 1/3 (mathematics.md E11).
+  Problem problem = testing::random_problem({60, 50}, 20, 4, 2, Uniform(7, -1, 1));
+  for (Matrix& mode : problem.values) mode = testing::random_matrix(mode.rows(), 2, Uniform(8, -1, 1));
+  const RowOutputs without = testing::solve_polynomial(problem, 4),
+                   with = testing::solve_polynomial(problem, 4, {.second_moments = true});
+  const Vector gains = without.error_bound.cwiseQuotient(with.error_bound);
+  EXPECT_GT(gains.minCoeff(), 2);
+  EXPECT_LT(gains.maxCoeff(), 4.5);
+  // Of values +-1 there is nothing to gain.
+  for (Matrix& mode : problem.values) mode = mode.array().sign();
+  EXPECT_LT(testing::solve_polynomial(problem, 4)
+                .error_bound
+                .cwiseQuotient(testing::solve_polynomial(problem, 4, {.second_moments = true}).error_bound)
+                .maxCoeff(),
+            1.1);
+}
+
 TEST(Certificate, HoldsWhereColumnsAreMerged) {
   std::vector<double> ratios;
   for (std::uint64_t seed = 1; seed <= 6; ++seed)

@@ -58,7 +58,7 @@ TEST(PolynomialAttention, EvaluatesRowsToTheDegreeTheyNeed) {
   const Coordinates coordinates(head.changed, shape);
   const Monomials monomials = Monomials::of_total_degree(4, 8);
   std::vector<KeyAggregate> modes;
-  modes.emplace_back(monomials.count(), 800, 2);
+  modes.emplace_back(monomials.count(), 800, shape.sum_columns());
   modes[0].absorb(monomials, 0, problem.keys[0], problem.values[0], head.change, coordinates, 0);
   const Promise promise{1e-7 * problem.promise(), 1e-7};
   QueryEvaluation evaluation(
@@ -81,7 +81,7 @@ TEST(PolynomialAttention, TakesADegreeInAfterwards) {
   const Coordinates coordinates(head.changed, shape);
   const Monomials whole = Monomials::of_total_degree(3, 5);
   Monomials grown = Monomials::of_total_degree(3, 4);
-  KeyAggregate at_once(whole.count(), 700, 2), later(grown.count(), 700, 2);
+  KeyAggregate at_once(whole.count(), 700, 3), later(grown.count(), 700, 3);
   const auto absorb = [&](KeyAggregate& sums, const Monomials& monomials, Index from) {
     sums.absorb(monomials, from, problem.keys[0], problem.values[0], head.change, coordinates, 0);
   };

@@ -30,7 +30,7 @@ double paying_rows(ProblemShape shape, double rank, Index degree) {
     shape.queries = static_cast<Index>(rows);
     shape.keys.assign(shape.keys.size(), shape.queries);
     return aggregate_work(shape, rank) +
-               evaluate_work(rows * rank, static_cast<double>(shape.value_width + 1)) +
+               evaluate_work(rows * rank, static_cast<double>(shape.sum_columns())) +
                own_work(shape, rank, degree, static_cast<double>(degree * degree)) <=
            exact_work(shape, rows);
   };
@@ -266,6 +266,7 @@ ExitCode run_plan(const Session& session, const CommandLine& line) {
     shape = instance.shape;
   }
   mark_idle_wishes(line, shape);
+  shape = wishes.summed(shape);
   wishes.output_precision = read_output_precision(line, precision);
   const std::vector<PlannedHead> heads =
       plan_heads(measurement, shape, wishes, from_file ? line.file("problem") : "plan");

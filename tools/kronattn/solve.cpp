@@ -171,7 +171,7 @@ ExitCode run_solve(const Session& session, const CommandLine& line) {
   wishes.output_precision = read_output_precision(line, problem.precision());
   std::optional<KeySums> given;
   if (!sums_path.empty()) {
-    given.emplace(comm, sums_path, problem.shape());
+    given.emplace(comm, sums_path, wishes.summed(problem.shape()));
     wishes.sums = given->given();
   }
   if (resume) {
@@ -223,8 +223,8 @@ ExitCode run_solve(const Session& session, const CommandLine& line) {
         comm, problem, *measurement, wishes,
         [&](const std::vector<PlannedHead>& heads) -> RowSink {
           if (!saved_sums.empty())
-            sums_file.emplace(comm, saved_sums, saved_sums + ".partial." + checkpoints.run(), problem.shape(),
-                              *measurement, wishes, heads);
+            sums_file.emplace(comm, saved_sums, saved_sums + ".partial." + checkpoints.run(),
+                              wishes.summed(problem.shape()), *measurement, wishes, heads);
           result = std::make_unique<ResultWriter>(comm, output, problem.description(),
                                                   wishes.output_precision, overwrite, checkpoints.run());
           checkpoints.begin(*measurement, *result);
