@@ -119,17 +119,19 @@ Json result_info(const Communicator& comm, const std::string& path) {
 
 /// What the sums of a file are of; `header` as key_sums_header() has it.
 Json sums_info(const std::string& path, const Json& header) {
+  for (const char* name : {"keys", "width", "value width", "second moments", "scale"})
+    header.at("shape").at(name);  // throws where it is missing
   Json info = {{"file", path},
                {"kind", "file of key sums"},
-               {"kronattn_version", header["program"]["version"]},
-               {"instruction_set", header["program"]["instruction set"]},
+               {"kronattn_version", header.at("program").at("version")},
+               {"instruction_set", header.at("program").at("instruction set")},
                {"datasets", Json::array()},
-               {"shape", header["shape"]}};
-  for (const Json& head : header["heads"])
-    info["heads"].push_back({{"degree", head["monomials"]["degree"]},
-                             {"rank", head["rank"]},
-                             {"light_monomials_dropped", head["monomials"]["threshold"] > 0},
-                             {"coordinates_changed", head["changes"]}});
+               {"shape", header.at("shape")}};
+  for (const Json& head : header.at("heads"))
+    info["heads"].push_back({{"degree", head.at("monomials").at("degree")},
+                             {"rank", head.at("rank")},
+                             {"light_monomials_dropped", head.at("monomials").at("threshold") > 0},
+                             {"coordinates_changed", head.at("changes")}});
   return info;
 }
 
@@ -145,22 +147,22 @@ std::string time_text(double seconds_since_1970) {
 
 /// How far a run was; `header` as checkpoint_header() has it.
 Json checkpoint_info(const std::string& path, const Json& header) {
-  const Json& of = header["identity"];
+  const Json& of = header.at("identity");
   ProblemShape shape;
-  shape.heads = of["heads"].is_null() ? 1 : of["heads"].get<Index>();
-  shape.queries = of["queries"];
-  shape.keys = of["keys"].get<std::vector<Index>>();
-  shape.width = of["width"];
-  shape.value_width = of["value width"];
-  const SolveState state = solve_state(header["state"], shape);
+  shape.heads = of.at("heads").is_null() ? 1 : of.at("heads").get<Index>();
+  shape.queries = of.at("queries");
+  shape.keys = of.at("keys").get<std::vector<Index>>();
+  shape.width = of.at("width");
+  shape.value_width = of.at("value width");
+  const SolveState state = solve_state(header.at("state"), shape);
   const Round& round = state.round;
   Json info = {{"file", path},
                {"kind", "checkpoint"},
-               {"kronattn_version", header["program"]["version"]},
-               {"instruction_set", header["program"]["instruction set"]},
+               {"kronattn_version", header.at("program").at("version")},
+               {"instruction_set", header.at("program").at("instruction set")},
                {"datasets", Json::array()},
                {"options", of},
-               {"saved", time_text(header["saved"])},
+               {"saved", time_text(header.at("saved"))},
                {"head", state.head},
                {"heads", shape.heads},
                {"method", round.exact ? "exact" : "polynomial"},
@@ -231,7 +233,8 @@ std::string sums_text(const Json& info) {
   std::ostringstream text;
   text << "  over keys";
   for (const Json& rows : shape["keys"]) text << " " << rows;
-  text << ", width " << shape["width"] << ", " << shape["value width"] << " value columns, scale "
+  text << ", width " << shape["width"] << ", " << shape["value width"] << " value columns"
+       << (shape["second moments"] == true ? " and their squares" : "") << ", scale "
        << shape["scale"].get<double>() << ", for CPUs with " << info["instruction_set"].get<std::string>()
        << "\n";
   for (std::size_t h = 0; h < info["heads"].size(); ++h) {
@@ -307,9 +310,14 @@ ExitCode run_info(const Session& session, const CommandLine& line) {
   Json all = Json::array();
   for (const std::string& path : files) {
     Json info = from_root(comm, [&] {
-      if (const Json sums = key_sums_header(path); !sums.is_null()) return sums_info(path, sums);
-      if (const Json saved = checkpoint_header(path); !saved.is_null()) return checkpoint_info(path, saved);
-      return Json();
+      const Json sums = key_sums_header(path), saved = checkpoint_header(path);
+      try {
+        return !sums.is_null()    ? sums_info(path, sums)
+               : !saved.is_null() ? checkpoint_info(path, saved)
+                                  : Json();
+      } catch (const std::exception& error) {
+        throw std::runtime_error(path + ": can't be believed: " + error.what());
+      }
     });
     if (info.is_null()) {
       double result = 0;
