@@ -23,7 +23,7 @@ std::vector<double> sums_of(const ExactAttention& attention, Index rows) {
 /// A problem of which rank 0 brings all rows, and the queries of this rank.
 class Passes {
  public:
-  Passes(const Communicator& comm, const std::vector<Index>& keys, Index kept_bytes)
+  Passes(const Communicator& comm, const std::vector<Index>& keys, Index rows, Index kept_bytes)
       : comm_(comm), kept_bytes_(kept_bytes) {
     testing::Uniform uniform(static_cast<unsigned>(keys.size()), -1, 1);
     whole_ = testing::random_problem(keys, 8 * comm.size(), 2, 1, uniform);
@@ -38,8 +38,6 @@ class Passes {
                                                       ExactArithmetic());
     queries_ = whole_.queries.middleRows(8 * comm.rank(), rows);
   }
-
-  static constexpr Index rows = 3;
 
   KeyTiles tiles(ContentSum& content) {
     return KeyTiles(comm_, *problem_, 0, *coordinates_, ExactArithmetic(), seconds_, content, kept_bytes_);
@@ -68,22 +66,22 @@ void expect_same(const RowOutputs& one, const RowOutputs& other, const std::stri
 
 /// From each point between two tuples of tiles the rest gives the same bits, and all is counted once; with
 /// more, which takes longer, so do another pass and the definition's.
-void expect_a_pass_can_be_taken_up_anywhere(const std::vector<Index>& keys, Index kept_bytes,
+void expect_a_pass_can_be_taken_up_anywhere(const std::vector<Index>& keys, Index rows, Index kept_bytes,
                                             bool with_more) {
   const Communicator comm;
-  Passes passes(comm, keys, kept_bytes);
+  Passes passes(comm, keys, rows, kept_bytes);
   std::vector<Point> points;
   ContentSum content;
   KeyTiles tiles = passes.tiles(content);
   ExactAttention whole = passes.attention();
   absorb_all(tiles, passes.modes(), 0, whole, [&] {
-    points.push_back({sums_of(whole, Passes::rows), tiles.counted(), content});
+    points.push_back({sums_of(whole, rows), tiles.counted(), content});
   });
   const RowOutputs outputs = passes.finish(whole);
   const std::uint64_t all = content.over_ranks(comm);
   if (comm.rank() == 0 && with_more) {
     const RowOutputs reference = testing::solve_exactly(passes.whole());
-    expect_same(outputs, reference.part({0, Passes::rows}), "in one go");
+    expect_same(outputs, reference.part({0, rows}), "in one go");
   }
   for (std::size_t p = 0; p < points.size(); ++p) {
     const std::string where = "after " + std::to_string(p + 1) + " of " + std::to_string(points.size());
@@ -107,13 +105,13 @@ void expect_a_pass_can_be_taken_up_anywhere(const std::vector<Index>& keys, Inde
 
 TEST(KeyTiles, APassCanBeTakenUpBetweenAnyTwoTuples) {
   for (Index kept_bytes : {0, 1 << 30}) {
-    expect_a_pass_can_be_taken_up_anywhere({4000}, kept_bytes, true);
-    expect_a_pass_can_be_taken_up_anywhere({1100, 1030}, kept_bytes, true);
-    expect_a_pass_can_be_taken_up_anywhere({3, 2100}, kept_bytes, true);
-    expect_a_pass_can_be_taken_up_anywhere({2100, 3}, kept_bytes, true);
-    expect_a_pass_can_be_taken_up_anywhere({1030, 2, 1030}, kept_bytes, true);
+    expect_a_pass_can_be_taken_up_anywhere({4000}, 3, kept_bytes, true);
+    expect_a_pass_can_be_taken_up_anywhere({1100, 1030}, 3, kept_bytes, true);
+    expect_a_pass_can_be_taken_up_anywhere({3, 2100}, 3, kept_bytes, true);
+    expect_a_pass_can_be_taken_up_anywhere({2100, 3}, 3, kept_bytes, true);
+    expect_a_pass_can_be_taken_up_anywhere({1030, 2, 1030}, 3, kept_bytes, true);
   }
-  expect_a_pass_can_be_taken_up_anywhere({514, 513, 513}, 0, false);
+  expect_a_pass_can_be_taken_up_anywhere({514, 513, 513}, 1, 0, false);
 }
 
 }  // namespace
