@@ -25,12 +25,6 @@ constexpr double most_time = 0.02;  // of a run may go into checkpoints
 
 const char* const endings[] = {".checkpoint1", ".checkpoint2"};
 
-json over_ranks(const Communicator& comm, const ContentSum& content) {
-  std::vector<std::int64_t> halves = content.halves();
-  comm.sum(halves);
-  return halves;
-}
-
 /// "" but for the name of the checkpoint's run.
 std::string run_of(const std::string& path, const std::string& output) {
   const std::string begin = output + ".partial.";
@@ -97,12 +91,6 @@ std::vector<std::string> leftovers(const std::string& output) {
   return paths;
 }
 
-json checkpoint_header(const std::string& path) {
-  if (!CheckpointReader::is_one(path)) return {};
-  json header = CheckpointReader(path).header();
-  return header.contains("state") ? header : json();
-}
-
 /// A checkpoint that fits, of some run.
 struct Checkpointing::Found {
   std::string path, run;
@@ -163,7 +151,7 @@ bool Checkpointing::rows_are_there(const Found& found, const ProblemFile& proble
   } catch (const std::exception&) {
     readable = false;
   }
-  const json sums = over_ranks(comm_, seen);
+  const json sums = seen.of_all(comm_).halves();
   return comm_.min(readable ? 1 : 0) > 0 && found.header.contains("rows") && found.header["rows"] == sums;
 }
 
@@ -295,7 +283,7 @@ void Checkpointing::save(const SolveState& state, const SharedWords& words) {
   json header;
   std::vector<std::string> ancestors = ancestors_;
   if (!resumed_run_.empty()) ancestors.push_back(resumed_run_);
-  const json rows = over_ranks(comm_, result_->rows_written());
+  const json rows = result_->rows_written().of_all(comm_).halves();
   if (comm_.root()) {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     header = {{"program", maker_json()},

@@ -46,10 +46,6 @@ std::string difference(const nlohmann::json& there, const nlohmann::json& here);
 /// Names of what earlier runs to this output have left beside it, on this process alone.
 std::vector<std::string> leftovers(const std::string& output);
 
-/// The header of a checkpoint (checkpointing.cpp, save()), null where the file is none; on this process
-/// alone. Throws TornCheckpoint.
-nlohmann::json checkpoint_header(const std::string& path);
-
 class Checkpointing {
  public:
   /// Tells what a user should know though nothing failed.

@@ -45,9 +45,14 @@ void ContentSum::merge(const ContentSum& other) {
   halves_[1] += other.halves_[1];
 }
 
+ContentSum ContentSum::of_all(const Communicator& comm) const {
+  ContentSum all = *this;
+  comm.sum(all.halves_);
+  return all;
+}
+
 std::uint64_t ContentSum::over_ranks(const Communicator& comm) const {
-  std::vector<std::int64_t> halves = halves_;
-  comm.sum(halves);
+  const std::vector<std::int64_t> halves = of_all(comm).halves_;
   return checksum(halves.data(), halves.size() * sizeof(std::int64_t), 0);
 }
 

@@ -29,7 +29,9 @@ class ContentSum {
   const std::vector<std::int64_t>& halves() const { return halves_; }
   bool operator==(const ContentSum&) const = default;
 
-  /// Collective: the sum over all ranks.
+  /// Collective: what all ranks have seen.
+  ContentSum of_all(const Communicator& comm) const;
+  /// Collective: a checksum of that.
   std::uint64_t over_ranks(const Communicator& comm) const;
 
  private:

@@ -113,12 +113,6 @@ void KeySumsWriter::commit() {
   });
 }
 
-json key_sums_header(const std::string& path) {
-  if (!CheckpointReader::is_one(path)) return {};
-  json header = CheckpointReader(path).header();
-  return header.value("kind", "") == kind ? header : json();
-}
-
 KeySums::KeySums(const Communicator& comm, const std::string& path, const ProblemShape& shape)
     : path_(path), shape_(shape) {
   std::string text;

@@ -76,8 +76,4 @@ class KeySums {
   Index next_ = 0;                          // head of the reader
 };
 
-/// What stands in the header of such a file; null where it is none. On this process alone; throws
-/// TornCheckpoint.
-nlohmann::json key_sums_header(const std::string& path);
-
 }  // namespace kronattn

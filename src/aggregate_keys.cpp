@@ -42,7 +42,7 @@ class KeyPacking {
     if (change_.none()) {
       keys_.transpose_into(keys, points);
     } else {
-      const ChangedKeys changed = change_.keys(keys, mode_);
+      const ChangedKeys changed = change_.keys(keys);
       keys_.transpose_into(changed.rows, points);
       if (changed.weights.size() > 0) {
         weighted.row(ones) = changed.weights.transpose() * weight_scale_;

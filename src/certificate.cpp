@@ -87,7 +87,6 @@ PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Co
                                              Precision output_precision)
     : units_(coordinates, output_precision),
       columns_(shape.sum_columns()),
-      second_moments_(shape.second_moments),
       tuples_(coordinates.tuples),
       unit_(unit),
       log_weight_(coordinates.weight_exponent * std::numbers::ln2),
@@ -199,7 +198,7 @@ void PolynomialCertificate::finish(const RowGroup& group, FinishedGroup& finishe
       spreads[i] = inside & (chord < farthest) ? chord : farthest;
       quotients[i] = quotient;
     }
-    if (second_moments_) {
+    if (columns_ > d_v + 1) {
       const double* square_gaps = gaps.sums.data() + (d_v + c) * lanes;  // W_VV
       for (Index i = 0; i < lanes; ++i) {
         const double size = std::abs(quotients[i]);

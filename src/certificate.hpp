@@ -124,7 +124,6 @@ class PolynomialCertificate {
 
   OutputUnits units_;
   Index columns_;  // of the moments: V, V^2 with second moments, 1
-  bool second_moments_;
   double tuples_, unit_;
   double log_weight_;      // of the power of two that was taken off the key weights
   double mean_roundings_;  // in the mean score, relatively to the box score

@@ -221,14 +221,14 @@ struct ChangeOfCoordinates::MovedKeys {
   bool stray = false;
 };
 
-ChangedKeys ChangeOfCoordinates::keys(const ConstTile& rows, std::size_t) const {
+ChangedKeys ChangeOfCoordinates::keys(const ConstTile& rows) const {
   if (!columns_.empty()) return {rows(Eigen::all, columns_), {}};
   return MovedKeys(*this, rows).changed;
 }
 
 MeasuredKeys ChangeOfCoordinates::measured_keys(const ConstTile& rows, std::size_t mode) const {
   if (!columns_.empty()) {
-    MeasuredKeys chosen{keys(rows, mode)};
+    MeasuredKeys chosen{keys(rows)};
     for (const Merged& merged : merged_)
       for (Index j = 0; j < rows.rows(); ++j) {
         const double like = merged.alpha[mode] * (merged.into < 0 ? 1 : rows(j, merged.into));

@@ -73,7 +73,7 @@ class ChangeOfCoordinates {
   Index width(Index d) const { return none() ? d : kept_; }
 
   /// Rows (b, d) as they stand in the file. Cost 2 b d^2, measured 4 b d^2; O(b d) where nothing is turned.
-  ChangedKeys keys(const ConstTile& rows, std::size_t mode) const;
+  ChangedKeys keys(const ConstTile& rows) const;
   MeasuredKeys measured_keys(const ConstTile& rows, std::size_t mode) const;
   ChangedQueries queries(const ConstTile& rows) const;
 

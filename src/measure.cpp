@@ -288,7 +288,7 @@ MeasuredHead::MeasuredHead(const HeadSample& file_sample, const ProblemShape& sh
   if (!change.none()) {
     sample = {change.queries(file_sample.queries).rows, {}};
     for (std::size_t m = 0; m < file_sample.keys.size(); ++m) {
-      ChangedKeys keys = change.keys(file_sample.keys[m], m);
+      ChangedKeys keys = change.keys(file_sample.keys[m]);
       sample.keys.push_back(std::move(keys.rows));
       sample.weights = std::move(keys.weights);
     }

@@ -5,8 +5,7 @@
 #include <functional>
 #include <sstream>
 
-#include "checkpointing.hpp"
-#include "key_sums.hpp"
+#include "checkpoint_file.hpp"
 #include "measure_problem.hpp"
 #include "output_file.hpp"
 #include "problem_file.hpp"
@@ -117,7 +116,7 @@ Json result_info(const Communicator& comm, const std::string& path) {
   return info;
 }
 
-/// What the sums of a file are of; `header` as key_sums_header() has it.
+/// What the sums of a file are of; `header` as KeySumsWriter writes it.
 Json sums_info(const std::string& path, const Json& header) {
   for (const char* name : {"keys", "width", "value width", "second moments", "scale"})
     header.at("shape").at(name);  // throws where it is missing
@@ -145,7 +144,7 @@ std::string time_text(double seconds_since_1970) {
   return text;
 }
 
-/// How far a run was; `header` as checkpoint_header() has it.
+/// How far a run was; `header` as Checkpointing::save writes it.
 Json checkpoint_info(const std::string& path, const Json& header) {
   const Json& of = header.at("identity");
   ProblemShape shape;
@@ -310,11 +309,10 @@ ExitCode run_info(const Session& session, const CommandLine& line) {
   Json all = Json::array();
   for (const std::string& path : files) {
     Json info = from_root(comm, [&] {
-      const Json sums = key_sums_header(path), saved = checkpoint_header(path);
+      if (!CheckpointReader::is_one(path)) return Json();
+      const Json header = CheckpointReader(path).header();
       try {
-        return !sums.is_null()    ? sums_info(path, sums)
-               : !saved.is_null() ? checkpoint_info(path, saved)
-                                  : Json();
+        return header.contains("state") ? checkpoint_info(path, header) : sums_info(path, header);
       } catch (const std::exception& error) {
         throw std::runtime_error(path + ": can't be believed: " + error.what());
       }
