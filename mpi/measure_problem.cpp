@@ -14,7 +14,8 @@ namespace {
 /// Checks that rows are finite and adds their tiles to the content sum.
 void inspect(const Problem& problem, Part part, Index head, Range rows, const Matrix& data,
              ContentSum& content) {
-  for (Index i = 0; i < data.rows(); ++i)
+  const bool finite = (data.array() * 0).sum() == 0;  // 0 times anything else is nan
+  for (Index i = 0; i < data.rows() && !finite; ++i)
     for (Index c = 0; c < data.cols(); ++c)
       if (!std::isfinite(data(i, c)))
         throw std::runtime_error(problem.entry_name(part, head, rows.begin + i, c) + " is " +
@@ -40,6 +41,7 @@ void merge(const Communicator& comm, ModeMeasurement& mode) {
   max(comm, mode.key_max);
   min(comm, mode.key_nonzero.low);
   max(comm, mode.key_nonzero.high);
+  mode.key_nonzero.settle();
   mode.key_norm = comm.max(mode.key_norm);
   mode.weight_max = comm.max(mode.weight_max);
   comm.sum(mode.weight_sum.digits());
@@ -54,6 +56,7 @@ void merge(const Communicator& comm, QueryMeasurement& queries) {
   max(comm, queries.largest);
   min(comm, queries.nonzero.low);
   max(comm, queries.nonzero.high);
+  queries.nonzero.settle();
   queries.score_bound = comm.max(queries.score_bound);
   queries.box_bound = comm.max(queries.box_bound);
   queries.score_error = comm.max(queries.score_error);
@@ -203,12 +206,13 @@ class Measuring {
         if (head.change.none()) return;
         const MeasuredKeys changed = head.change.measured_keys(tile_keys, static_cast<std::size_t>(m));
         mine.changed.absorb_keys(changed.rows, changed.weights, shape_.order());
-        mine.changed.absorb_values(value_rows.middleRows(tile.begin, tile.size()));
         mine.remainder = std::max(mine.remainder, changed.remainder);
         mine.dropped = std::max(mine.dropped, changed.dropped);
       });
       progress_.advance(rows.size());
     });
+    mode.changed.value_min = mode.file.value_min;
+    mode.changed.value_max = mode.file.value_max;
     head.file.modes.push_back(std::move(mode.file));
     if (head.change.none()) return;
     head.changed.modes.push_back(std::move(mode.changed));

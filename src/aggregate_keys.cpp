@@ -70,8 +70,9 @@ void KeyAggregate::absorb(const Monomials& monomials, Index from_degree, const C
   const Index tiles = tile_count(keys.rows(), tile_rows), threads = omp_get_max_threads();
   const Index together = std::clamp<Index>(tiles / (4 * threads), 1, most_tiles_together);
   const Index groups = tile_count(tiles, together);
-  std::vector<PackedKeys<double>> packed(static_cast<std::size_t>(tiles),
-                                         PackedKeys<double>(monomials.variables(), columns_));
+  std::vector<PackedKeys<double>> packed;
+  packed.reserve(static_cast<std::size_t>(tiles));
+  for (Index tile = 0; tile < tiles; ++tile) packed.emplace_back(monomials.variables(), columns_);
   std::vector<std::mutex> locks(parts.size());
 #pragma omp parallel
   {

@@ -93,10 +93,17 @@ struct RowGroup {
   std::array<const RowPolynomial*, most_lanes> polynomials{};
 };
 
-/// What is written of it.
+/// Of one polynomial of each row, P or W.
+struct PolynomialSums {
+  Vector sums;    // [column][lane] sum_J P(s_J) V_J
+  Lanes error{};  // of any of these, for |V_J| <= 1
+};
+
+/// What is written of it, and the sums on the way there.
 struct FinishedGroup {
   Vector output;  // [column][lane]
   Lanes log_normalizer{}, error_bound{}, log_error{};
+  PolynomialSums values, gaps;
 };
 
 class PolynomialCertificate {
@@ -114,12 +121,12 @@ class PolynomialCertificate {
   double rounding(const std::vector<double>& coefficients, double box) const;
 
  private:
-  /// Of one polynomial of each row, P or W.
-  struct Sums {
-    Vector sums;    // [column][lane] sum_J P(s_J) V_J
-    Lanes error{};  // of any of these, for |V_J| <= 1
-  };
-  Sums sums(const RowGroup& group, std::vector<double> RowPolynomial::*polynomial) const;
+  /// `known_lanes`: those of the group, or 0.
+  template <Index known_lanes>
+  void finish_lanes(const RowGroup& group, FinishedGroup& finished) const;
+  template <Index known_lanes>
+  void sum_up(const RowGroup& group, std::vector<double> RowPolynomial::*polynomial,
+              PolynomialSums& all) const;
   double jensen(const RowScores& scores) const;  // N e^(mean score), from below
 
   OutputUnits units_;

@@ -50,7 +50,7 @@ bool tame(const Matrix& rows) {
 /// Norms of the last columns of each row, from above.
 Vector norms_from(const ConstTile& rows, Index first) {
   if (first == rows.cols()) return Vector::Zero(rows.rows());
-  return hoelder_norms(rows.rightCols(rows.cols() - first), 2);
+  return hoelder_norms(rows.rightCols(rows.cols() - first).array(), 2);
 }
 
 }  // namespace

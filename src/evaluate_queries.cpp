@@ -108,10 +108,15 @@ struct QueryEvaluation::Worker {
   /// The rows, those of the highest degree first.
   std::vector<Index> by_degree(const std::vector<Index>& rows,
                                const std::vector<const RowPolynomial*>& polynomials) const {
-    std::vector<Index> order;
-    for (Index degree = of.monomials_.degree(); degree >= 0; --degree)
-      for (Index i : rows)
-        if (polynomials[static_cast<std::size_t>(i)]->degree() == degree) order.push_back(i);
+    std::vector<std::size_t> ends(static_cast<std::size_t>(of.monomials_.degree()) + 2, 0);
+    const auto place = [&](Index i) {  // of the row's degree among the degrees, the highest first
+      return static_cast<std::size_t>(of.monomials_.degree() -
+                                      polynomials[static_cast<std::size_t>(i)]->degree());
+    };
+    for (Index i : rows) ++ends[place(i) + 1];
+    std::partial_sum(ends.begin(), ends.end(), ends.begin());
+    std::vector<Index> order(rows.size());
+    for (Index i : rows) order[ends[place(i)]++] = i;
     return order;
   }
 

@@ -13,6 +13,7 @@
 //   T   double or float: of features, weights and G, and of the sums within a tile or a block
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "monomials.hpp"
@@ -51,21 +52,26 @@ class PackedKeys {
  public:
   PackedKeys(Index width, Index columns)
       : columns_(columns),
-        points_(Buffer<T>::Zero(width * aggregate_tile_rows<T>)),
-        weighted_(Buffer<T>::Zero(columns * aggregate_tile_rows<T>)) {}
+        points_(width * aggregate_tile_rows<T>),
+        weighted_(columns * aggregate_tile_rows<T>) {}
 
-  /// Takes keys (d, b) and their weighted values (columns, b), b <= aggregate_tile_rows.
+  /// Takes keys (d, b) and their weighted values (columns, b), b <= aggregate_tile_rows. Rows up to the next
+  /// full vector are 0 and weigh nothing.
   void pack(const ConstTile& keys, const ConstTile& weighted) {
     const Index lanes = vector_rows<T>(), rows = keys.cols();
     vectors_ = (rows + lanes - 1) / lanes;
-    for (Index l = 0; l < keys.rows(); ++l) {
-      T* to = points_.data() + l * aggregate_tile_rows<T>;
-      for (Index j = 0; j < rows; ++j) to[j] = static_cast<T>(keys(l, j));
-    }
-    for (Index c = 0; c < columns_; ++c)
-      for (Index j = 0; j < vectors_ * lanes; ++j)  // rows up to the next full vector weigh nothing
-        weighted_((j / lanes * columns_ + c) * lanes + j % lanes) =
-            j < rows ? static_cast<T>(weighted(c, j)) : T{0};
+    const auto copy = [&](const ConstTile& from, Index row, Range some, T* to) {
+      const double* entries = from.data() + row * from.outerStride();
+      const Index end = std::min(rows, some.end);
+      for (Index j = some.begin; j < end; ++j) *to++ = static_cast<T>(entries[j]);
+      std::fill_n(to, some.end - end, T{0});
+    };
+    for (Index l = 0; l < keys.rows(); ++l)
+      copy(keys, l, {0, vectors_ * lanes}, points_.data() + l * aggregate_tile_rows<T>);
+    T* to = weighted_.data();
+    for (Index v = 0; v < vectors_; ++v)
+      for (Index c = 0; c < columns_; ++c, to += lanes)
+        copy(weighted, c, {v * lanes, (v + 1) * lanes}, to);
   }
 
   Index columns() const { return columns_; }

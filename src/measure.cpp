@@ -44,6 +44,31 @@ double up_from(long double x) {
   return std::isfinite(rounded) ? std::nextafter(rounded, HUGE_VAL) : HUGE_VAL;
 }
 
+/// sum_j w_j x_j, all w_j being 1 where there are none, right to a rounding of double, and two more of each
+/// w_j x_j where there are: what each addition loses is added up beside the sum (Knuth's TwoSum).
+long double sum_of(const Eigen::Ref<const Eigen::ArrayXd>& x, const Eigen::ArrayXd& weights) {
+  using Lanes = Eigen::Array<double, 8, 1>;
+  const bool weighted = weights.size() > 0;
+  const double largest = x.abs().maxCoeff();
+  // Elsewhere sums may overflow, or products vanish.
+  const bool ordinary = largest < 0x1p800 && (!weighted || largest > 0x1p-800);
+  long double sum = 0;
+  Index j = 0;
+  if (ordinary) {
+    Lanes high = Lanes::Zero(), lost = high;
+    for (; j + Lanes::SizeAtCompileTime <= x.size(); j += Lanes::SizeAtCompileTime) {
+      Lanes term = x.segment<Lanes::SizeAtCompileTime>(j);
+      if (weighted) term *= weights.segment<Lanes::SizeAtCompileTime>(j);
+      const Lanes next = high + term, added = next - high;
+      lost += (high - (next - added)) + (term - added);
+      high = next;
+    }
+    for (Index i = 0; i < high.size(); ++i) sum += static_cast<long double>(high(i)) + lost(i);
+  }
+  for (; j < x.size(); ++j) sum += static_cast<long double>(weighted ? weights(j) : 1) * x(j);
+  return sum;
+}
+
 }  // namespace
 
 ModeMeasurement::ModeMeasurement(Index width, Index value_width)
@@ -55,29 +80,22 @@ ModeMeasurement::ModeMeasurement(Index width, Index value_width)
       value_max(Vector::Constant(value_width, -HUGE_VAL)) {}
 
 void ModeMeasurement::absorb_keys(const ConstTile& keys, const Vector& weights, Index order) {
-  const Index d = keys.cols();
   rows += keys.rows();
   key_nonzero.absorb(keys);
   for (Index begin = 0; begin < keys.rows(); begin += key_tile_rows) {
-    const Index end = std::min(keys.rows(), begin + key_tile_rows);
-    const ConstTile tile = keys.middleRows(begin, end - begin);
-    key_norm = std::max(key_norm, hoelder_norms(tile, order).maxCoeff());
-    if (!key_units.empty()) add_powers(tile, weights.size() > 0 ? weights.data() + begin : nullptr);
-    std::vector<long double> sums(static_cast<std::size_t>(d), 0);
-    long double weight = 0;
-    for (Index j = begin; j < end; ++j) {
-      const double* row = keys.data() + j * keys.outerStride();
-      const double w = weights.size() > 0 ? weights(j) : 1;
-      weight += w;
-      weight_max = std::max(weight_max, w);
-      for (Index l = 0; l < d; ++l) {
-        key_min(l) = std::min(key_min(l), row[l]);
-        key_max(l) = std::max(key_max(l), row[l]);
-        sums[static_cast<std::size_t>(l)] += static_cast<long double>(w) * row[l];
-      }
-    }
-    weight_sum.add(0, weight);
-    for (Index l = 0; l < d; ++l) key_sums.add(l, summable(sums[static_cast<std::size_t>(l)]));
+    const Index count = std::min(key_tile_rows, keys.rows() - begin);
+    const ColumnTile tile = keys.middleRows(begin, count);
+    const Eigen::ArrayXd tile_weights =
+        weights.size() > 0 ? weights.segment(begin, count).array() : Eigen::ArrayXd();
+    key_norm = std::max(key_norm, largest_hoelder_norm(tile, order));
+    key_min = key_min.cwiseMin(tile.colwise().minCoeff().transpose().matrix());
+    key_max = key_max.cwiseMax(tile.colwise().maxCoeff().transpose().matrix());
+    if (!key_units.empty()) add_powers(tile, tile_weights);
+    if (tile_weights.size() > 0) weight_max = std::max(weight_max, tile_weights.maxCoeff());
+    weight_sum.add(0, tile_weights.size() > 0 ? sum_of(tile_weights, Eigen::ArrayXd())
+                                              : static_cast<long double>(count));
+    for (Index l = 0; l < keys.cols(); ++l)
+      key_sums.add(l, summable(sum_of(tile.col(l), tile_weights)));
   }
 }
 
@@ -98,24 +116,19 @@ void ModeMeasurement::sum_powers(const Matrix& key_sample) {
   }
 }
 
-void ModeMeasurement::add_powers(const ConstTile& keys, const double* weights) {
-  const Index d = keys.cols();
-  Eigen::ArrayXd units(d), unit(d), power(d);
-  Eigen::ArrayXXd sums = Eigen::ArrayXXd::Zero(d, even_powers);
-  for (Index l = 0; l < d; ++l) units(l) = std::ldexp(1.0, -key_units[static_cast<std::size_t>(l)]);
-  for (Index j = 0; j < keys.rows(); ++j) {
+void ModeMeasurement::add_powers(const ColumnTile& keys, const Eigen::ArrayXd& weights) {
+  Eigen::ArrayXd square, power;
+  for (Index l = 0; l < keys.cols(); ++l) {
+    const double unit = std::ldexp(1.0, -key_units[static_cast<std::size_t>(l)]);
     // An entry far outside of the sample makes the sum useless, not wrong: it is cut above what power_mean
     // trusts.
-    const double* key = keys.data() + j * keys.outerStride();
-    for (Index l = 0; l < d; ++l) unit(l) = std::min(std::abs(key[l] * units(l)), 0x1p20);
-    unit *= unit;
-    power = unit * (weights != nullptr ? weights[j] : 1);
-    for (Index p = 0; p < even_powers; ++p, power *= unit) sums.col(p) += power;
-  }
-  for (Index l = 0; l < d; ++l)
-    for (Index p = 0; p < even_powers; ++p)
+    square = (keys.col(l) * unit).abs().min(0x1p20).square();
+    power = square;
+    if (weights.size() > 0) power *= weights;
+    for (Index p = 0; p < even_powers; ++p, power *= square)
       key_powers.add(l * even_powers + p,
-                     std::max(sums(l, p), 0x1p-900));  // more than what vanished: a bound from above
+                     std::max(power.sum(), 0x1p-900));  // more than what vanished: a bound from above
+  }
 }
 
 long double ModeMeasurement::power_mean(Index l, Index p) const {
@@ -210,7 +223,7 @@ std::vector<RowScores> ScoreBounds::rows(const ConstTile& queries) const {
   const double slack = 4 * gamma(static_cast<double>(d + 2 * order_ + 8));
   Eigen::ArrayXd in_box = Eigen::ArrayXd::Zero(b), at_mean = in_box, low = in_box, high = in_box, hoelder;
   if (has_ordinary_) {
-    const Eigen::ArrayXXd columns = queries;
+    const ColumnTile columns = queries;
     for (Index l = 0; l < d; ++l) {
       const auto column = static_cast<std::size_t>(l);
       const auto q = columns.col(l);
@@ -220,7 +233,7 @@ std::vector<RowScores> ScoreBounds::rows(const ConstTile& queries) const {
       high += (ordinary_.low[column] * q).max(ordinary_.high[column] * q);
     }
     in_box *= 1 + slack;
-    hoelder = hoelder_norms(queries, order_).array() * (ordinary_.hoelder * (1 + slack));
+    hoelder = hoelder_norms(columns, order_) * (ordinary_.hoelder * (1 + slack));
   }
   for (Index i = 0; i < b; ++i) {
     RowScores& row = scores[static_cast<std::size_t>(i)];

@@ -56,7 +56,7 @@ struct ModeMeasurement {
 
  private:
   /// Adds the powers of a tile's keys. Sums in double: power_mean's slack has room for it.
-  void add_powers(const ConstTile& keys, const double* weights);
+  void add_powers(const ColumnTile& keys, const Eigen::ArrayXd& weights);
 };
 
 /// What is known of the scores of one query row before anything is summed. All but `mean` and `deviation` are
@@ -90,8 +90,8 @@ class ScoreBounds {
   template <class Real>
   struct Columns {
     std::vector<Real> box;  // (d) |scale| prod_m max|K_ml|
-    /// (d) scale prod_m mean(K_ml). Tile sums are in long double: right to 2 roundings of double, relatively
-    /// to box.
+    /// (d) scale prod_m mean(K_ml): each mean right to 2 roundings of double relatively to the largest key, 4
+    /// where keys have weights.
     std::vector<Real> mean;
     std::vector<Real> low, high;  // (d) range of scale prod_m K_ml
     Real hoelder = 0;             //     |scale| prod_m max_j |K_m,j|_k

@@ -43,22 +43,48 @@ double hoelder_norm(const double* x, Index d, Index k) {
   return norm < DBL_MIN ? std::nextafter(norm, HUGE_VAL) : norm;
 }
 
-Vector hoelder_norms(const ConstTile& rows, Index k) {
-  const Index b = rows.rows(), d = rows.cols();
-  const Eigen::ArrayXXd columns = rows;  // lanes are rows
-  Eigen::ArrayXd largest = Eigen::ArrayXd::Zero(b), sum = largest, size, power;
-  for (Index l = 0; l < d; ++l) {
-    size = columns.col(l).abs();
-    largest = largest.max(size);
-    power = size * size;
-    for (Index factor = 2; factor < k; ++factor) power *= size;
-    sum += power;
+namespace {
+
+struct PowerSums {
+  Eigen::ArrayXd largest, sum;  // (b) max_l |x_l|, sum_l |x_l|^k
+
+  PowerSums(const ColumnTile& rows, Index k)
+      : largest(Eigen::ArrayXd::Zero(rows.rows())), sum(Eigen::ArrayXd::Zero(rows.rows())) {
+    Eigen::ArrayXd size, power;
+    for (Index l = 0; l < rows.cols(); ++l) {
+      size = rows.col(l).abs();
+      largest = largest.max(size);
+      power = size * size;
+      for (Index factor = 2; factor < k; ++factor) power *= size;
+      sum += power;
+    }
   }
-  Vector norms(b);
-  for (Index i = 0; i < b; ++i)
-    norms(i) =
-        is_ordinary(largest(i), k) ? root(sum(i), k) * slack(d, k) : hoelder_norm(rows.row(i).data(), d, k);
+
+  double norm(Index i, const ColumnTile& rows, Index k) const {
+    if (is_ordinary(largest(i), k)) return root(sum(i), k) * slack(rows.cols(), k);
+    const Vector row = rows.row(i).matrix();
+    return hoelder_norm(row.data(), rows.cols(), k);
+  }
+};
+
+}  // namespace
+
+Eigen::ArrayXd hoelder_norms(const ColumnTile& rows, Index k) {
+  const PowerSums sums(rows, k);
+  if (k == 2 && rows.rows() > 0 && is_ordinary(sums.largest.minCoeff(), k) &&
+      is_ordinary(sums.largest.maxCoeff(), k))
+    return sums.sum.sqrt() * slack(rows.cols(), k);
+  Eigen::ArrayXd norms(rows.rows());
+  for (Index i = 0; i < rows.rows(); ++i) norms(i) = sums.norm(i, rows, k);
   return norms;
+}
+
+double largest_hoelder_norm(const ColumnTile& rows, Index k) {
+  if (rows.rows() == 0) return 0;
+  const PowerSums sums(rows, k);
+  // Where the largest entry is ordinary, rows that are not are small, and their sums with them.
+  if (is_ordinary(sums.largest.maxCoeff(), k)) return root(sums.sum.maxCoeff(), k) * slack(rows.cols(), k);
+  return hoelder_norms(rows, k).maxCoeff();
 }
 
 }  // namespace kronattn

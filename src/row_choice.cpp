@@ -110,9 +110,17 @@ RowPolynomial RowChooser::of_degree(Index degree, const Scores& scores) const {
 
 const RowPolynomial& RowChooser::choose(const RowScores& row) {
   const Scores scores = rounded(row);
-  const auto [entry, is_new] = chosen_.try_emplace(scores);
-  if (!is_new) return entry->second;
-  if (!(budget_.gap > 0)) return entry->second = of_degree(highest_degree_, scores);
+  const Made::value_type*& recent = recent_[Hash()(scores) % recent_.size()];
+  if (recent == nullptr || !(recent->first == scores)) {
+    const auto [entry, is_new] = chosen_.try_emplace(scores);
+    if (is_new) entry->second = made_for(scores);
+    recent = &*entry;
+  }
+  return recent->second;
+}
+
+RowPolynomial RowChooser::made_for(const Scores& scores) const {
+  if (!(budget_.gap > 0)) return of_degree(highest_degree_, scores);
   // Of what was rounded, not of this row: rows that share a polynomial may come in any order.
   const double box = std::max(std::abs(scores.centre - scores.below), std::abs(scores.centre + scores.above));
   // Higher degrees keep what lower ones do: halving finds where that begins.
@@ -128,7 +136,16 @@ const RowPolynomial& RowChooser::choose(const RowScores& row) {
       degrees.begin = degree + 1;
     }
   }
-  return entry->second = found ? *std::move(found) : of_degree(highest_degree_, scores);
+  return found ? *std::move(found) : of_degree(highest_degree_, scores);
+}
+
+void RowChooser::forget_if_many() {
+  constexpr std::size_t many = 50000;
+  if (chosen_.size() > many) {
+    chosen_.clear();
+    recent_.assign(recent_.size(), nullptr);
+  }
+  if (highest_.size() > many) highest_.clear();
 }
 
 const RowPolynomial& RowChooser::highest(const RowScores& row) {
@@ -139,10 +156,13 @@ const RowPolynomial& RowChooser::highest(const RowScores& row) {
 }
 
 std::size_t RowChooser::Hash::operator()(const Scores& scores) const {
+  // Rounded numbers differ in their highest bits alone: the upper half of each product comes down to the lower.
   std::uint64_t hash = 0;
-  for (double part : {scores.centre, scores.below, scores.above, scores.deviation})
-    hash = (hash ^ std::bit_cast<std::uint64_t>(part)) * 0x9e3779b97f4a7c15 + (hash >> 29);
-  return hash ^ (hash >> 32);
+  for (double part : {scores.centre, scores.below, scores.above, scores.deviation}) {
+    hash = (hash ^ std::bit_cast<std::uint64_t>(part)) * 0x9e3779b97f4a7c15;
+    hash ^= hash >> 32;
+  }
+  return hash * 0x9e3779b97f4a7c15 >> 32;
 }
 
 }  // namespace kronattn

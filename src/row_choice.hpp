@@ -8,6 +8,7 @@
 #pragma once
 
 #include <unordered_map>
+#include <vector>
 
 #include "certificate.hpp"
 #include "score_shape.hpp"
@@ -56,10 +57,7 @@ class RowChooser {
   const RowPolynomial& choose(const RowScores& scores);
   const RowPolynomial& highest(const RowScores& scores);
   /// Frees what was made if it has become much.
-  void forget_if_many() {
-    for (auto* made : {&chosen_, &highest_})
-      if (made->size() > 50000) made->clear();
-  }
+  void forget_if_many();
 
  private:
   /// What a polynomial is made for: scores within [centre - below, centre + above], of that deviation.
@@ -73,6 +71,7 @@ class RowChooser {
   using Made = std::unordered_map<Scores, RowPolynomial, Hash>;
   static Scores rounded(const RowScores& scores);
   RowPolynomial of_degree(Index degree, const Scores& scores) const;
+  RowPolynomial made_for(const Scores& scores) const;
 
   const ScoreShape& shape_;
   const PolynomialCertificate& certificate_;
@@ -80,6 +79,7 @@ class RowChooser {
   Index highest_degree_;
   GapBudget budget_;
   Made chosen_, highest_;
+  std::vector<const Made::value_type*> recent_ = std::vector<const Made::value_type*>(4096);  // by hash
 };
 
 /// Whether a polynomial is foreseen to keep a budget; a higher degree never rounds less.

@@ -10,6 +10,7 @@ NonzeroRange::NonzeroRange(Index width)
     : low(Vector::Constant(width, HUGE_VAL)), high(Vector::Constant(width, -HUGE_VAL)) {}
 
 void NonzeroRange::absorb(const ConstTile& rows) {
+  if (!one_value()) return;
   for (Index i = 0; i < rows.rows(); ++i) {
     const double* row = rows.data() + i * rows.outerStride();
     for (Index l = 0; l < rows.cols(); ++l) {
@@ -17,11 +18,19 @@ void NonzeroRange::absorb(const ConstTile& rows) {
       high(l) = row[l] != 0 ? std::max(high(l), row[l]) : high(l);
     }
   }
+  settle();
 }
 
 void NonzeroRange::merge(const NonzeroRange& other) {
   low = low.cwiseMin(other.low);
   high = high.cwiseMax(other.high);
+  settle();
+}
+
+void NonzeroRange::settle() {
+  if (one_value()) return;
+  low.setConstant(-HUGE_VAL);
+  high.setConstant(HUGE_VAL);
 }
 
 ColumnGroups alike_columns(const HeadSample& sample) {

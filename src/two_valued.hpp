@@ -29,6 +29,10 @@ struct NonzeroRange {
   /// That value, 0 where there is none.
   double value(Index column) const { return low(column) <= high(column) ? low(column) : 0; }
 
+  /// Once a column takes two values nothing else matters: the same is left then, whatever was merged first.
+  /// For who merges low and high elsewhere.
+  void settle();
+
   Vector low, high;  // (d)
 };
 
