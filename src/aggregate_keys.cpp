@@ -16,7 +16,7 @@ KeyAggregate::KeyAggregate(Index monomials, Index rows, Index columns)
 namespace {
 
 /// Tiles that a thread sums up over one part before it merges the part's sums: few enough for all threads to
-/// have some, many enough for merging to be cheap.
+/// have some and for the packed tiles to stay in the second-level cache, many enough for merging to be cheap.
 constexpr Index most_tiles_together = 16;
 
 /// The rows of a tile in scaled entries, one coordinate per row, and their weighted values with the weights
@@ -69,39 +69,42 @@ void KeyAggregate::absorb(const Monomials& monomials, Index from_degree, const C
   const std::vector<Subtree> parts = subtrees(monomials, monomials_of_a_part(columns_));
   const Index tiles = tile_count(keys.rows(), tile_rows), threads = omp_get_max_threads();
   const Index together = std::clamp<Index>(tiles / (4 * threads), 1, most_tiles_together);
-  const Index groups = tile_count(tiles, together);
+  const Index at_once = std::min(tiles, together * (threads > 1 ? 4 * threads : 1));
   std::vector<PackedKeys<double>> packed;
-  packed.reserve(static_cast<std::size_t>(tiles));
-  for (Index tile = 0; tile < tiles; ++tile) packed.emplace_back(monomials.variables(), columns_);
+  packed.reserve(static_cast<std::size_t>(at_once));
+  for (Index tile = 0; tile < at_once; ++tile) packed.emplace_back(monomials.variables(), columns_);
   std::vector<std::mutex> locks(parts.size());
 #pragma omp parallel
   {
     KeyPacking pack(change, coordinates, mode, monomials.variables(), columns_);
-#pragma omp for schedule(static)
-    for (Index tile = 0; tile < tiles; ++tile) {
-      const Range rows = tile_range(tile, keys.rows(), tile_rows);
-      pack(keys.middleRows(rows.begin, rows.size()), values.middleRows(rows.begin, rows.size()),
-           packed[static_cast<std::size_t>(tile)]);
-    }
     Buffer<double> buffer;
-#pragma omp for collapse(2) schedule(dynamic)
-    for (std::size_t p = 0; p < parts.size(); ++p)
-      for (Index group = 0; group < groups; ++group) {
-        const Subtree& part = parts[p];
-        if (part.highest_degree() < from_degree) continue;
-        PartialSums sums(part.count * columns_, sums_.to_high());
-        const Range members = tile_range(group, tiles, together);
-        for (Index tile = members.begin; tile < members.end; ++tile, ++sums.terms)
-          aggregate_features(monomials, part, from_degree, packed[static_cast<std::size_t>(tile)], sums,
-                             buffer);
-        const std::lock_guard guard(locks[p]);
-        for (Index m = std::max(from_degree, part.degree); m <= part.highest_degree(); ++m) {
-          const Range range = part.degrees[static_cast<std::size_t>(m - part.degree)];
-          const Index from = part.first_of(m) * columns_;
-          sums_.merge(range.begin * columns_, sums.high.data() + from, sums.low.data() + from,
-                      range.size() * columns_, sums.terms);
-        }
+    for (Index first = 0; first < tiles; first += at_once) {
+      const Index count = std::min(at_once, tiles - first), groups = tile_count(count, together);
+#pragma omp for schedule(static)
+      for (Index tile = 0; tile < count; ++tile) {
+        const Range rows = tile_range(first + tile, keys.rows(), tile_rows);
+        pack(keys.middleRows(rows.begin, rows.size()), values.middleRows(rows.begin, rows.size()),
+             packed[static_cast<std::size_t>(tile)]);
       }
+#pragma omp for collapse(2) schedule(dynamic)
+      for (std::size_t p = 0; p < parts.size(); ++p)
+        for (Index group = 0; group < groups; ++group) {
+          const Subtree& part = parts[p];
+          if (part.highest_degree() < from_degree) continue;
+          PartialSums sums(part.count * columns_, sums_.to_high());
+          const Range members = tile_range(group, count, together);
+          for (Index tile = members.begin; tile < members.end; ++tile, ++sums.terms)
+            aggregate_features(monomials, part, from_degree, packed[static_cast<std::size_t>(tile)], sums,
+                               buffer);
+          const std::lock_guard guard(locks[p]);
+          for (Index m = std::max(from_degree, part.degree); m <= part.highest_degree(); ++m) {
+            const Range range = part.degrees[static_cast<std::size_t>(m - part.degree)];
+            const Index from = part.first_of(m) * columns_;
+            sums_.merge(range.begin * columns_, sums.high.data() + from, sums.low.data() + from,
+                        range.size() * columns_, sums.terms);
+          }
+        }
+    }
   }
 }
 
