@@ -70,8 +70,7 @@ class PackedKeys {
       copy(keys, l, {0, vectors_ * lanes}, points_.data() + l * aggregate_tile_rows<T>);
     T* to = weighted_.data();
     for (Index v = 0; v < vectors_; ++v)
-      for (Index c = 0; c < columns_; ++c, to += lanes)
-        copy(weighted, c, {v * lanes, (v + 1) * lanes}, to);
+      for (Index c = 0; c < columns_; ++c, to += lanes) copy(weighted, c, {v * lanes, (v + 1) * lanes}, to);
   }
 
   Index columns() const { return columns_; }

@@ -94,8 +94,7 @@ void ModeMeasurement::absorb_keys(const ConstTile& keys, const Vector& weights, 
     if (tile_weights.size() > 0) weight_max = std::max(weight_max, tile_weights.maxCoeff());
     weight_sum.add(0, tile_weights.size() > 0 ? sum_of(tile_weights, Eigen::ArrayXd())
                                               : static_cast<long double>(count));
-    for (Index l = 0; l < keys.cols(); ++l)
-      key_sums.add(l, summable(sum_of(tile.col(l), tile_weights)));
+    for (Index l = 0; l < keys.cols(); ++l) key_sums.add(l, summable(sum_of(tile.col(l), tile_weights)));
   }
 }
 

@@ -156,7 +156,8 @@ const RowPolynomial& RowChooser::highest(const RowScores& row) {
 }
 
 std::size_t RowChooser::Hash::operator()(const Scores& scores) const {
-  // Rounded numbers differ in their highest bits alone: the upper half of each product comes down to the lower.
+  // Rounded numbers differ in their highest bits alone: the upper half of each product comes down to the
+  // lower.
   std::uint64_t hash = 0;
   for (double part : {scores.centre, scores.below, scores.above, scores.deviation}) {
     hash = (hash ^ std::bit_cast<std::uint64_t>(part)) * 0x9e3779b97f4a7c15;

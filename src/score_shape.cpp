@@ -43,32 +43,60 @@ Matrix some_rows(const Matrix& rows, Index most) {
   return some;
 }
 
-/// Scores, each row shifted and scaled to mean 0 and deviation 1, and their weights; rows whose scores are
-/// all alike are left out.
+/// Scores, each row shifted and scaled to mean 0 and deviation 1; rows whose scores are all alike are left
+/// out.
 struct Standardised {
-  std::vector<double> z, weights;  // the weights' sum is 1
+  Matrix z;  // (rows, tuples), of which there are `rows`; what follows is not used
+  Index rows = 0;
+  Vector weights;  // (tuples) of a row's scores among all: their sum over all rows is 1
 
-  Standardised(const Matrix& scores, const Vector& tuple_weights) {
-    for (Index i = 0; i < scores.rows(); ++i) {
-      const double mean = scores.row(i).dot(tuple_weights);
-      const double deviation = std::sqrt((scores.row(i).array() - mean).square().matrix().dot(tuple_weights));
-      if (!(deviation > 1e-12 * scores.row(i).cwiseAbs().maxCoeff())) continue;
-      for (Index t = 0; t < scores.cols(); ++t) {
-        z.push_back((scores(i, t) - mean) / deviation);
-        weights.push_back(tuple_weights(t));
-      }
+  Standardised(Matrix scores, const Vector& tuple_weights) : z(std::move(scores)) {
+    for (Index i = 0; i < z.rows(); ++i) {
+      const double mean = z.row(i).dot(tuple_weights);
+      const double deviation = std::sqrt((z.row(i).array() - mean).square().matrix().dot(tuple_weights));
+      if (deviation > 1e-12 * z.row(i).cwiseAbs().maxCoeff())
+        z.row(rows++) = (z.row(i).array() - mean) / deviation;
     }
-    const double rows =
-        static_cast<double>(z.size()) / static_cast<double>(std::max<Index>(1, scores.cols()));
-    for (double& weight : weights) weight /= rows;
+    weights = tuple_weights / static_cast<double>(std::max<Index>(rows, 1));
+  }
+};
+
+/// The monic polynomials that are orthogonal over standardised scores, one after the other (Stieltjes).
+class OrthogonalPolynomials {
+ public:
+  explicit OrthogonalPolynomials(const Standardised& scores)
+      : scores_(scores),
+        previous_(Matrix::Zero(scores.rows, scores.z.cols())),
+        current_(Matrix::Ones(scores.rows, scores.z.cols())) {
+    for (Index i = 0; i < scores.rows; ++i) take(i);
   }
 
-  template <class Function>
-  double mean_of(Function function) const {
-    double sum = 0;
-    for (std::size_t t = 0; t < z.size(); ++t) sum += weights[t] * function(t);
-    return sum;
+  double norm() const { return norm_; }                             // the mean of the present one's square
+  double centre() const { return norm_ > 0 ? first_ / norm_ : 0; }  // that of z times it, relatively
+
+  /// p <- (z - centre) p - ratio p_before
+  void next(double ratio) {
+    const double centre = this->centre();
+    norm_ = first_ = 0;
+    Eigen::Array<double, 1, Eigen::Dynamic> row;
+    for (Index i = 0; i < scores_.rows; ++i) {
+      row = (scores_.z.row(i).array() - centre) * current_.row(i).array() - ratio * previous_.row(i).array();
+      previous_.row(i) = current_.row(i);
+      current_.row(i) = row;
+      take(i);
+    }
   }
+
+ private:
+  void take(Index i) {
+    const auto squares = current_.row(i).array().square() * scores_.weights.transpose().array();
+    norm_ += squares.sum();
+    first_ += (squares * scores_.z.row(i).array()).sum();
+  }
+
+  const Standardised& scores_;
+  Matrix previous_, current_;  // (rows, tuples)
+  double norm_ = 0, first_ = 0;
 };
 
 }  // namespace
@@ -87,22 +115,13 @@ ScoreShape::ScoreShape(const HeadSample& sample, double scale)
   const Tuples tuples(sample);
   const Standardised scores(scale * some_rows(sample.queries, most_queries) * tuples.rows.transpose(),
                             tuples.weights);
-  const std::vector<double>& z = scores.z;
-
-  // Stieltjes: the polynomials that are orthogonal over the sample, monic, and with them the recurrence
-  // coefficients whose tridiagonal matrix has the Gauss nodes as eigenvalues (Golub and Welsch).
-  std::vector<double> previous(z.size(), 0), current(z.size(), 1), diagonal, beside;
-  double norm = 1;  // the mean of the square of the present polynomial
+  // The recurrence coefficients' tridiagonal matrix has the Gauss nodes as eigenvalues (Golub and Welsch).
+  OrthogonalPolynomials polynomial(scores);
+  std::vector<double> diagonal, beside;
   for (Index m = 1; m <= most_nodes; ++m) {
-    const double centre =
-        scores.mean_of([&](std::size_t t) { return z[t] * current[t] * current[t]; }) / norm;
-    const double ratio = m == 1 ? 0 : beside.back() * beside.back();
-    for (std::size_t t = 0; t < z.size(); ++t) {
-      const double next = (z[t] - centre) * current[t] - ratio * previous[t];
-      previous[t] = current[t];
-      current[t] = next;
-    }
-    const double next_norm = scores.mean_of([&](std::size_t t) { return current[t] * current[t]; });
+    const double centre = polynomial.centre(), norm = polynomial.norm();
+    polynomial.next(m == 1 ? 0 : beside.back() * beside.back());
+    const double next_norm = polynomial.norm();
     diagonal.push_back(centre);
     const auto size = static_cast<Index>(diagonal.size());
     Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver;
@@ -117,7 +136,6 @@ ScoreShape::ScoreShape(const HeadSample& sample, double scale)
       return;
     }
     beside.push_back(std::sqrt(next_norm / norm));
-    norm = next_norm;
   }
 }
 
