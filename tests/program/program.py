@@ -29,7 +29,7 @@ if "KRONATTN" not in os.environ:
     sys.exit("program tests: set the environment variable KRONATTN to the path of the binary")
 BINARY = os.path.abspath(os.environ["KRONATTN"])
 
-# A launch that ends takes the folder of Open MPI's sessions with it, from under one that begins: each test program has its own.
+# A launch that ends takes the folder of Open MPI's sessions with it, from under one that begins: each has its own, in this one.
 SESSIONS = tempfile.TemporaryDirectory(prefix="kronattn-")
 
 
@@ -46,7 +46,8 @@ def run(*arguments, ranks=1, threads=None, env=None, cwd=None, timeout=120, befo
     if ranks is not None:
         command = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(ranks)] + command
     command = [*before, *command]
-    environment = dict(os.environ, OMPI_MCA_mpi_yield_when_idle="1", OMPI_MCA_orte_tmpdir_base=SESSIONS.name)
+    environment = dict(os.environ, OMPI_MCA_mpi_yield_when_idle="1",
+                       OMPI_MCA_orte_tmpdir_base=tempfile.mkdtemp(dir=SESSIONS.name))
     if os.geteuid() == 0:
         environment.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
     if threads is not None:

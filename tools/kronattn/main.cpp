@@ -159,20 +159,20 @@ namespace {
 /// done in a signal handler, and MPI_Abort, which may not; if it hangs, the alarm ends this rank.
 void crashed(int signal) {
   std::signal(signal, SIG_DFL);
-  const auto say = [](const char* words) {
-    for (ssize_t more = static_cast<ssize_t>(std::strlen(words)); more > 0;) {
-      const ssize_t written = write(STDERR_FILENO, words, static_cast<std::size_t>(more));
-      if (written <= 0) return;
-      words += written, more -= written;
-    }
+  // Written in one piece: another rank that crashes, too, may end this one between two.
+  static char line[4096];
+  std::size_t length = 0;
+  const auto add = [&](const char* words) {
+    for (; *words != '\0' && length + 1 < sizeof line; ++words) line[length++] = *words;
   };
-  say("kronattn: crashed");
+  add("kronattn: crashed");
   if (*kronattn::h5::last_opened() != '\0') {
-    say(" with ");
-    say(kronattn::h5::last_opened());
-    say(" open; a damaged file can do that");
+    add(" with ");
+    add(kronattn::h5::last_opened());
+    add(" open; a damaged file can do that");
   }
-  say("\n");
+  line[length++] = '\n';
+  static_cast<void>(!write(STDERR_FILENO, line, length));
   alarm(10);
   MPI_Abort(MPI_COMM_WORLD, kronattn::failed);
   std::_Exit(kronattn::failed);
