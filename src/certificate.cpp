@@ -132,10 +132,9 @@ double PolynomialCertificate::rounding(const std::vector<double>& coefficients, 
   return sum * own_rounding;
 }
 
-template <Index known_lanes>
 void PolynomialCertificate::sum_up(const RowGroup& group, std::vector<double> RowPolynomial::*polynomial,
                                    PolynomialSums& all) const {
-  const Index lanes = known_lanes > 0 ? known_lanes : group.lanes, columns = columns_;
+  const Index lanes = group.lanes, columns = columns_;
   all.sums.setZero(columns * lanes);
   std::array<const double*, most_lanes> own;
   Lanes ratio, power, size, error{}, coefficient, present;
@@ -173,18 +172,10 @@ double PolynomialCertificate::jensen(const RowScores& scores) const {
 }
 
 void PolynomialCertificate::finish(const RowGroup& group, FinishedGroup& finished) const {
-  // Loops of a known length are twice as quick: those of the kernels' groups (feature_kernels.cpp).
-  if (group.lanes == 24) return finish_lanes<24>(group, finished);
-  if (group.lanes == 12) return finish_lanes<12>(group, finished);
-  finish_lanes<0>(group, finished);
-}
-
-template <Index known_lanes>
-void PolynomialCertificate::finish_lanes(const RowGroup& group, FinishedGroup& finished) const {
-  const Index lanes = known_lanes > 0 ? known_lanes : group.lanes, d_v = units_.columns();
+  const Index lanes = group.lanes, d_v = units_.columns();
   PolynomialSums &values = finished.values, &gaps = finished.gaps;
-  sum_up<known_lanes>(group, &RowPolynomial::values, values);
-  sum_up<known_lanes>(group, &RowPolynomial::majorant, gaps);
+  sum_up(group, &RowPolynomial::values, values);
+  sum_up(group, &RowPolynomial::majorant, gaps);
   const double* normalizers = values.sums.data() + (columns_ - 1) * lanes;  // Y_0
   const double* all_gaps = gaps.sums.data() + (columns_ - 1) * lanes;       // W_0
   Lanes gap, low, score_error, quotients, spreads, errors;                  // W_0 from above; D_low

@@ -121,10 +121,6 @@ class PolynomialCertificate {
   double rounding(const std::vector<double>& coefficients, double box) const;
 
  private:
-  /// `known_lanes`: those of the group, or 0.
-  template <Index known_lanes>
-  void finish_lanes(const RowGroup& group, FinishedGroup& finished) const;
-  template <Index known_lanes>
   void sum_up(const RowGroup& group, std::vector<double> RowPolynomial::*polynomial,
               PolynomialSums& all) const;
   double jensen(const RowScores& scores) const;  // N e^(mean score), from below
