@@ -23,6 +23,10 @@ constexpr double word = sizeof(double);
 /// What allocators keep, buffers of messages and files, stacks: beside all that is counted.
 constexpr double uncounted_bytes = 16 << 20;
 
+/// Of the rows that are read together, what each thread gets: enough tiles for all threads to be busy alike,
+/// few enough bytes to be still in its second-level cache when they are worked on.
+constexpr Index read_bytes_of_a_thread = Index{2} << 20;
+
 /// A block of rows as it is read, and what is made of it: outputs and parts of them.
 constexpr double copies_in_flight = 6;
 
@@ -175,6 +179,7 @@ double head_bytes(const ProblemShape& shape, const PlannedHead& head) {
 
 Blocks blocks_within(double left, const ProblemShape& shape) {
   Blocks blocks;
+  blocks.read_bytes = omp_get_max_threads() * read_bytes_of_a_thread;
   if (left == HUGE_VAL) return blocks;
   const double part = std::max(left, 0.0) / 2;
   const auto fitting = [](double bytes, Index most) {

@@ -17,7 +17,7 @@ namespace kronattn {
 
 /// Sizes that no bit of a result depends on.
 struct Blocks {
-  Index read_bytes = Index{2} << 20;   // of rows that are read together, at least a tile
+  Index read_bytes = 0;                // of rows that are read together, at least a tile
   Index exact_rows = 16384;            // queries of the exact method in flight while all keys pass by
   Index kept_bytes = Index{64} << 20;  // of key tiles that the exact method keeps for the next time
   double waiting_rows = HUGE_VAL;      // queries whose sums, from a checkpoint, wait for the rest of the keys

@@ -79,7 +79,8 @@ class RowChooser {
   Index highest_degree_;
   GapBudget budget_;
   Made chosen_, highest_;
-  std::vector<const Made::value_type*> recent_ = std::vector<const Made::value_type*>(4096);  // by hash
+  /// Of chosen_, by hash, the last one: most rows find theirs here, without a division.
+  std::vector<const Made::value_type*> recent_ = std::vector<const Made::value_type*>(4096);
 };
 
 /// Whether a polynomial is foreseen to keep a budget; a higher degree never rounds less.

@@ -16,7 +16,7 @@
 namespace kronattn {
 
 /// The range of a matrix's entries that are not 0, per column; merges in any order. Infinite, low > high,
-/// where all are 0.
+/// where all are 0; from -inf to inf in all columns once one of them takes two values.
 struct NonzeroRange {
   NonzeroRange() = default;
   explicit NonzeroRange(Index width);
@@ -29,8 +29,8 @@ struct NonzeroRange {
   /// That value, 0 where there is none.
   double value(Index column) const { return low(column) <= high(column) ? low(column) : 0; }
 
-  /// Once a column takes two values nothing else matters: the same is left then, whatever was merged first.
-  /// For who merges low and high elsewhere.
+  /// For who merges low and high elsewhere: once a column takes two values nothing else matters, and the same
+  /// is left, whatever came first.
   void settle();
 
   Vector low, high;  // (d)
