@@ -21,7 +21,7 @@ struct HeadSample {
 class ScoreShape {
  public:
   ScoreShape() = default;
-  /// `scale` of the scores. Cost O(samples d + samples_q samples_k most_nodes), about ten milliseconds.
+  /// `scale` of the scores. Cost O(samples d + samples_q samples_k most_nodes), a few milliseconds.
   ScoreShape(const HeadSample& sample, double scale);
 
   /// Mean and deviation of a row's scores over all key tuples, as the sample has them.
