@@ -30,9 +30,8 @@ constexpr Index read_bytes_of_a_thread = Index{2} << 20;
 /// A block of rows as it is read, and what is made of it: outputs and parts of them.
 constexpr double copies_in_flight = 6;
 
-/// Memory that this process has now, without what its heap keeps for later.
+/// Memory that this process has now, what its heap keeps for later included.
 double resident_bytes() {
-  malloc_trim(0);
   double pages = 0;
   std::ifstream("/proc/self/statm") >> pages >> pages;
   return pages * static_cast<double>(sysconf(_SC_PAGESIZE));
@@ -106,7 +105,12 @@ RankMemory RankMemory::of_machine(const Communicator& comm) {
 
 double RankMemory::left(const Communicator& comm, double bytes) const {
   if (limit_ == HUGE_VAL) return HUGE_VAL;
-  return limit_ - comm.max(resident_bytes() + bytes) - uncounted_bytes;
+  const auto rest = [&] { return limit_ - comm.max(resident_bytes() + bytes) - uncounted_bytes; };
+  const double plenty = limit_ / 2, now = rest();
+  if (now > plenty) return now;
+  // What the heap keeps is given back only where it is short: each of its pages would be cleared once more.
+  malloc_trim(0);
+  return rest();
 }
 
 void RankMemory::need(const Communicator& comm, const std::string& what, double bytes) const {
