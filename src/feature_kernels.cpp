@@ -199,20 +199,24 @@ void evaluate_part(const Monomials& monomials, const Subtree& part, const Combin
 
 // ---- aggregate --------------------------------------------------------------------------------------------
 
-/// Lane i is the sum over the lanes of vector i: neighbours first, then pairs of pairs.
+/// Lane i is the sum over the lanes of vector i: neighbours first, then pairs of pairs. Loops here and below
+/// are unrolled by name: else the compiler leaves the vectors in memory, a tenth of the kernel's time.
 template <class T>
 HWY_INLINE Vec<T> sums_of_lanes(const Vec<T>* vectors) {
   const Lanes<T> d;
   constexpr int lanes = static_cast<int>(hn::MaxLanes(Lanes<T>()));
   Vec<T> sums[lanes];
+#pragma GCC unroll 16
   for (int i = 0; i < lanes; ++i) sums[i] = vectors[i];
   int left = lanes;
+#pragma GCC unroll 8
   for (int i = 0; i < left / 2; ++i)
     sums[i] = hn::Add(hn::InterleaveLower(d, sums[2 * i], sums[2 * i + 1]),
                       hn::InterleaveUpper(d, sums[2 * i], sums[2 * i + 1]));
   left /= 2;
   if constexpr (sizeof(T) == 4) {
     const hn::RepartitionToWide<Lanes<T>> wide;
+#pragma GCC unroll 8
     for (int i = 0; i < left / 2; ++i) {
       const auto a = hn::BitCast(wide, sums[2 * i]), b = hn::BitCast(wide, sums[2 * i + 1]);
       sums[i] = hn::Add(hn::BitCast(d, hn::InterleaveLower(wide, a, b)),
@@ -221,6 +225,7 @@ HWY_INLINE Vec<T> sums_of_lanes(const Vec<T>* vectors) {
     left /= 2;
   }
   if constexpr (lanes * sizeof(T) >= 64) {
+#pragma GCC unroll 8
     for (int i = 0; i < left / 2; ++i) {
       const Vec<T> a = sums[2 * i], b = sums[2 * i + 1];
       sums[i] = hn::Add(hn::OddEvenBlocks(b, a), hn::SwapAdjacentBlocks(hn::OddEvenBlocks(a, b)));
@@ -247,7 +252,8 @@ HWY_NOINLINE void aggregate_some(const BlockOf<T>& block, Index a, const T* weig
   }
   T* here = block.here + a * block.rows;
   Vec<T> accumulators[padded];
-  for (Vec<T>& sum : accumulators) sum = hn::Zero(d);
+#pragma GCC unroll 32
+  for (int i = 0; i < padded; ++i) accumulators[i] = hn::Zero(d);
   for (Index row = 0; row < vectors * lanes; row += lanes, weighted += columns * lanes) {
     Vec<T> feature[monomials_here];
     for (int i = 0; i < monomials_here; ++i) {
@@ -264,9 +270,22 @@ HWY_NOINLINE void aggregate_some(const BlockOf<T>& block, Index a, const T* weig
     }
   }
   HWY_ALIGN T sums[padded];
+#pragma GCC unroll 32
   for (int i = 0; i < padded; i += lanes) hn::Store(sums_of_lanes<T>(accumulators + i), d, sums + i);
   for (int i = 0; i < monomials_here; ++i)
     for (int c = 0; c < columns_here; ++c) products[(a + i) * columns + c] = sums[i * columns_here + c];
+}
+
+template <int columns_here, Features from, int monomials_here = monomials_together, class T>
+void aggregate_monomials(Index count, const BlockOf<T>& block, Index a, const T* weighted, Index columns,
+                         Index vectors, T* products) {
+  if constexpr (monomials_here > 0) {
+    if (count == monomials_here)
+      aggregate_some<monomials_here, columns_here, from>(block, a, weighted, columns, vectors, products);
+    else
+      aggregate_monomials<columns_here, from, monomials_here - 1>(count, block, a, weighted, columns, vectors,
+                                                                  products);
+  }
 }
 
 template <Features from, int columns_here = most_key_columns, class T>
@@ -275,11 +294,9 @@ void aggregate_columns(Index count, const BlockOf<T>& block, const T* weighted, 
   if constexpr (columns_here > 0) {
     if (count != columns_here)
       return aggregate_columns<from, columns_here - 1>(count, block, weighted, columns, vectors, products);
-    Index a = 0;
-    for (; a + monomials_together <= block.count; a += monomials_together)
-      aggregate_some<monomials_together, columns_here, from>(block, a, weighted, columns, vectors, products);
-    for (; a < block.count; ++a)
-      aggregate_some<1, columns_here, from>(block, a, weighted, columns, vectors, products);
+    for_each_block({0, block.count}, monomials_together, [&](Index a, Index some) {
+      aggregate_monomials<columns_here, from>(some, block, a, weighted, columns, vectors, products);
+    });
   }
 }
 

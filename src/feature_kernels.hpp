@@ -35,7 +35,7 @@ Index query_group_rows();
 /// Monomials of a query block, which are summed in T before they are added to the moments: it depends on the
 /// CPU; and of a key block.
 inline constexpr Index least_query_block = 64, most_query_block = 128;
-inline constexpr Index key_block = 32;
+inline constexpr Index key_block = 64;
 
 /// Monomials of a part: their key sums fit a second-level cache beside the rows.
 inline Index monomials_of_a_part(Index columns) {
