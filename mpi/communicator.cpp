@@ -14,11 +14,21 @@ namespace kronattn {
 
 namespace {
 
-constexpr Index largest_count = Index{1} << 28;          // counts are int in MPI 3.1
-constexpr Index reduced_together = Index{1} << 20;       // MPI holds as many in a buffer of its own
-constexpr Index shared_together = reduced_together / 2;  // items of which each rank has a share
+constexpr Index largest_count = Index{1} << 28;     // counts are int in MPI 3.1
+constexpr Index reduced_together = Index{1} << 20;  // MPI holds as many in a buffer of its own
 
-void check(int code, const char* call) {
+template <class Number>
+void allreduce(Number* values, Index count, MPI_Datatype type, MPI_Op op, MPI_Comm comm) {
+  const Activity::Waiting waiting;
+  for (Index begin = 0; begin < count; begin += reduced_together)
+    check_mpi(MPI_Allreduce(MPI_IN_PLACE, values + begin,
+                            static_cast<int>(std::min(reduced_together, count - begin)), type, op, comm),
+              "MPI_Allreduce");
+}
+
+}  // namespace
+
+void check_mpi(int code, const char* call) {
   if (code == MPI_SUCCESS) return;
   char text[MPI_MAX_ERROR_STRING];
   int length = 0;
@@ -26,24 +36,21 @@ void check(int code, const char* call) {
   throw LostInCollective(std::string(call) + ": " + std::string(text, static_cast<std::size_t>(length)));
 }
 
-template <class Number>
-void allreduce(Number* values, Index count, MPI_Datatype type, MPI_Op op, MPI_Comm comm) {
-  const Activity::Waiting waiting;
-  for (Index begin = 0; begin < count; begin += reduced_together)
-    check(MPI_Allreduce(MPI_IN_PLACE, values + begin,
-                        static_cast<int>(std::min(reduced_together, count - begin)), type, op, comm),
-          "MPI_Allreduce");
+Shares::Shares(Index items, Index words, int ranks) {
+  for (int rank = 0; rank < ranks; ++rank) {
+    const Range share = share_of_rows(items, 1, ranks, rank);
+    counts.push_back(static_cast<int>(share.size() * words));
+    places.push_back(static_cast<int>(share.begin * words));
+  }
 }
-
-}  // namespace
 
 Communicator::Communicator() : Communicator(MPI_COMM_WORLD) {}
 
 Communicator::Communicator(MPI_Comm parent) {
-  check(MPI_Comm_dup(parent, &comm_), "MPI_Comm_dup");
-  check(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
-  check(MPI_Comm_rank(comm_, &rank_), "MPI_Comm_rank");
-  check(MPI_Comm_size(comm_, &size_), "MPI_Comm_size");
+  check_mpi(MPI_Comm_dup(parent, &comm_), "MPI_Comm_dup");
+  check_mpi(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  check_mpi(MPI_Comm_rank(comm_, &rank_), "MPI_Comm_rank");
+  check_mpi(MPI_Comm_size(comm_, &size_), "MPI_Comm_size");
   use_instruction_sets(common_bits(instruction_sets()));
 }
 
@@ -75,63 +82,36 @@ void Communicator::sum(std::span<std::int64_t> values) const {
   bytes_reduced_ += static_cast<std::int64_t>(values.size() * sizeof(std::int64_t));
 }
 
-namespace {
-
-/// Some items, and who has which of them: counts and places in `words` each, as MPI takes them.
-struct SharedItems {
-  SharedItems(Index items, Index words, int ranks) {
-    for (int rank = 0; rank < ranks; ++rank) {
-      const Range share = share_of_rows(items, 1, ranks, rank);
-      counts.push_back(static_cast<int>(share.size() * words));
-      places.push_back(static_cast<int>(share.begin * words));
-    }
-  }
-  std::vector<int> counts, places;
-};
-
-template <class Work>
-void for_each_piece(Index items, Work work) {
-  for (Index begin = 0; begin < items; begin += shared_together)
-    work(begin, std::min(shared_together, items - begin));
+void Communicator::count_reduced(std::size_t bytes) const {
+  bytes_reduced_ += static_cast<std::int64_t>(bytes);
 }
 
-}  // namespace
-
-void Communicator::sum_shares(std::span<std::int64_t> values, Index words) const {
-  bytes_reduced_ += static_cast<std::int64_t>(values.size_bytes());
-  if (size_ == 1) return;
-  const Activity::Waiting waiting;
-  std::vector<std::int64_t> mine;
-  for_each_piece(static_cast<Index>(values.size()) / words, [&](Index first, Index items) {
-    const SharedItems shared(items, words, size_);
-    const auto rank = static_cast<std::size_t>(rank_);
-    mine.resize(static_cast<std::size_t>(shared.counts[rank]));
-    std::int64_t* piece = values.data() + first * words;
-    check(MPI_Reduce_scatter(piece, mine.data(), shared.counts.data(), MPI_INT64_T, MPI_SUM, comm_),
-          "MPI_Reduce_scatter");
-    std::fill_n(piece, items * words, 0);
-    std::copy(mine.begin(), mine.end(), piece + shared.places[rank]);
-  });
+std::vector<Range> Communicator::pieces(Index items) const {
+  // Few enough to hold two of them beside all else, many enough for a share not to be a short message.
+  const Index most = std::max(Index{1} << 17, Index{256} * size_);
+  std::vector<Range> all;
+  for (Index begin = 0; begin < items; begin += most) all.push_back({begin, std::min(items, begin + most)});
+  return all;
 }
 
 std::vector<Range> Communicator::shares(Index items) const {
   std::vector<Range> all;
-  for_each_piece(items, [&](Index first, Index count) {
-    const Range share = share_of_rows(count, 1, size_, rank_);
-    all.push_back({first + share.begin, first + share.end});
-  });
+  for (Range piece : pieces(items)) {
+    const Range share = share_of_rows(piece.size(), 1, size_, rank_);
+    all.push_back({piece.begin + share.begin, piece.begin + share.end});
+  }
   return all;
 }
 
 void Communicator::gather_shares(double* values, Index items) const {
   if (size_ == 1) return;
   const Activity::Waiting waiting;
-  for_each_piece(items, [&](Index first, Index count) {
-    const SharedItems shared(count, 1, size_);
-    check(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, values + first, shared.counts.data(),
-                         shared.places.data(), MPI_DOUBLE, comm_),
-          "MPI_Allgatherv");
-  });
+  for (Range piece : pieces(items)) {
+    const Shares shares(piece.size(), 1, size_);
+    check_mpi(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, values + piece.begin, shares.counts.data(),
+                             shares.places.data(), MPI_DOUBLE, comm_),
+              "MPI_Allgatherv");
+  }
 }
 
 void Communicator::sum_to_root(std::span<std::int64_t> values) const {
@@ -139,9 +119,9 @@ void Communicator::sum_to_root(std::span<std::int64_t> values) const {
   for (std::size_t begin = 0; begin < values.size(); begin += static_cast<std::size_t>(largest_count)) {
     const auto count =
         static_cast<int>(std::min(values.size() - begin, static_cast<std::size_t>(largest_count)));
-    check(MPI_Reduce(root() ? MPI_IN_PLACE : values.data() + begin, root() ? values.data() + begin : nullptr,
-                     count, MPI_INT64_T, MPI_SUM, 0, comm_),
-          "MPI_Reduce");
+    check_mpi(MPI_Reduce(root() ? MPI_IN_PLACE : values.data() + begin,
+                         root() ? values.data() + begin : nullptr, count, MPI_INT64_T, MPI_SUM, 0, comm_),
+              "MPI_Reduce");
   }
 }
 
@@ -176,17 +156,17 @@ double Communicator::min(double value) const {
 void Communicator::broadcast(double* values, Index count, int from) const {
   const Activity::Waiting waiting;
   for (Index begin = 0; begin < count; begin += largest_count)
-    check(MPI_Bcast(values + begin, static_cast<int>(std::min(largest_count, count - begin)), MPI_DOUBLE,
-                    from, comm_),
-          "MPI_Bcast");
+    check_mpi(MPI_Bcast(values + begin, static_cast<int>(std::min(largest_count, count - begin)), MPI_DOUBLE,
+                        from, comm_),
+              "MPI_Bcast");
 }
 
 std::string Communicator::broadcast(const std::string& text, int from) const {
   const Activity::Waiting waiting;
   auto length = static_cast<std::int64_t>(text.size());
-  check(MPI_Bcast(&length, 1, MPI_INT64_T, from, comm_), "MPI_Bcast");
+  check_mpi(MPI_Bcast(&length, 1, MPI_INT64_T, from, comm_), "MPI_Bcast");
   std::string copy = rank_ == from ? text : std::string(static_cast<std::size_t>(length), '\0');
-  check(MPI_Bcast(copy.data(), static_cast<int>(length), MPI_CHAR, from, comm_), "MPI_Bcast");
+  check_mpi(MPI_Bcast(copy.data(), static_cast<int>(length), MPI_CHAR, from, comm_), "MPI_Bcast");
   return copy;
 }
 
@@ -224,7 +204,7 @@ void Communicator::need_same(double number, const std::string& what) const {
 std::vector<std::int64_t> Communicator::gather(std::int64_t value) const {
   const Activity::Waiting waiting;
   std::vector<std::int64_t> values(static_cast<std::size_t>(size_));
-  check(MPI_Allgather(&value, 1, MPI_INT64_T, values.data(), 1, MPI_INT64_T, comm_), "MPI_Allgather");
+  check_mpi(MPI_Allgather(&value, 1, MPI_INT64_T, values.data(), 1, MPI_INT64_T, comm_), "MPI_Allgather");
   return values;
 }
 
@@ -251,13 +231,13 @@ void Communicator::exchange_rows(const double* sent, const std::vector<Range>& t
   std::optional<RowCounts> send, receive;
   together([&] { send.emplace(to), receive.emplace(from); });
   MPI_Datatype row = MPI_DATATYPE_NULL;
-  check(MPI_Type_contiguous(static_cast<int>(columns), MPI_DOUBLE, &row), "MPI_Type_contiguous");
-  check(MPI_Type_commit(&row), "MPI_Type_commit");
+  check_mpi(MPI_Type_contiguous(static_cast<int>(columns), MPI_DOUBLE, &row), "MPI_Type_contiguous");
+  check_mpi(MPI_Type_commit(&row), "MPI_Type_commit");
   const Activity::Waiting waiting;
-  check(MPI_Alltoallv(sent, send->counts.data(), send->places.data(), row, received, receive->counts.data(),
-                      receive->places.data(), row, comm_),
-        "MPI_Alltoallv");
-  check(MPI_Type_free(&row), "MPI_Type_free");
+  check_mpi(MPI_Alltoallv(sent, send->counts.data(), send->places.data(), row, received,
+                          receive->counts.data(), receive->places.data(), row, comm_),
+            "MPI_Alltoallv");
+  check_mpi(MPI_Type_free(&row), "MPI_Type_free");
 }
 
 namespace {
@@ -268,11 +248,11 @@ struct Host {
 
   Host(MPI_Comm comm, int order) {
     MPI_Comm node = MPI_COMM_NULL;
-    check(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, order, MPI_INFO_NULL, &node),
-          "MPI_Comm_split_type");
-    check(MPI_Comm_rank(node, &rank), "MPI_Comm_rank");
-    check(MPI_Comm_size(node, &size), "MPI_Comm_size");
-    check(MPI_Comm_free(&node), "MPI_Comm_free");
+    check_mpi(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, order, MPI_INFO_NULL, &node),
+              "MPI_Comm_split_type");
+    check_mpi(MPI_Comm_rank(node, &rank), "MPI_Comm_rank");
+    check_mpi(MPI_Comm_size(node, &size), "MPI_Comm_size");
+    check_mpi(MPI_Comm_free(&node), "MPI_Comm_free");
   }
 };
 
@@ -288,9 +268,9 @@ int Communicator::ranks_on_host() const {
 
 PendingBroadcast::PendingBroadcast(const Communicator& comm, std::vector<double> values, int from)
     : values_(std::make_unique<std::vector<double>>(std::move(values))) {
-  check(MPI_Ibcast(values_->data(), static_cast<int>(values_->size()), MPI_DOUBLE, from, comm.handle(),
-                   &request_),
-        "MPI_Ibcast");
+  check_mpi(MPI_Ibcast(values_->data(), static_cast<int>(values_->size()), MPI_DOUBLE, from, comm.handle(),
+                       &request_),
+            "MPI_Ibcast");
 }
 
 PendingBroadcast::~PendingBroadcast() {
@@ -303,7 +283,7 @@ PendingBroadcast::~PendingBroadcast() {
 
 const std::vector<double>& PendingBroadcast::wait() {
   const Activity::Waiting waiting;
-  check(MPI_Wait(&request_, MPI_STATUS_IGNORE), "MPI_Wait");
+  check_mpi(MPI_Wait(&request_, MPI_STATUS_IGNORE), "MPI_Wait");
   return *values_;
 }
 

@@ -49,6 +49,17 @@ class LostInCollective : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// Throws LostInCollective, naming `call`, unless `code` is MPI_SUCCESS.
+void check_mpi(int code, const char* call);
+
+/// Items of `words` numbers that are shared out over ranks, as evenly as can be: of each rank how many
+/// numbers, and where they begin, as MPI takes them.
+struct Shares {
+  Shares() = default;
+  Shares(Index items, Index words, int ranks);
+  std::vector<int> counts, places;
+};
+
 class Communicator {
  public:
   /// A duplicate of MPI_COMM_WORLD, so that messages of a library's user never mix with ours. From then on
@@ -69,10 +80,9 @@ class Communicator {
   void together(const std::function<void()>& work) const;
 
   void sum(std::span<std::int64_t> values) const;  // elementwise, in place, any length
-  /// The same of items of `words` integers each, but each rank gets the sums of its shares alone, and 0
-  /// elsewhere: half of what sum() sends.
-  void sum_shares(std::span<std::int64_t> values, Index words) const;
-  /// Of so many items, this rank's shares.
+  /// So many items in pieces, of each of which every rank has a share (Shares).
+  std::vector<Range> pieces(Index items) const;
+  /// Of so many items, this rank's shares, one a piece.
   std::vector<Range> shares(Index items) const;
   /// The shares of all ranks, of one number an item, on all of them.
   void gather_shares(double* values, Index items) const;
@@ -109,8 +119,9 @@ class Communicator {
   int hosts() const;
   int ranks_on_host() const;
 
-  /// Payload this rank has handed to sum() so far.
+  /// Payload this rank has handed to sum() and SharedSums so far.
   std::int64_t bytes_reduced() const { return bytes_reduced_; }
+  void count_reduced(std::size_t bytes) const;
 
  private:
   MPI_Comm comm_ = MPI_COMM_NULL;

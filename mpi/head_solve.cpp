@@ -7,6 +7,7 @@
 #include "aggregate_keys.hpp"
 #include "degree_needs.hpp"
 #include "exact_round.hpp"
+#include "shared_sums.hpp"
 #include "tiles.hpp"
 #include "work.hpp"
 
@@ -142,9 +143,7 @@ class HeadSolve {
   void sum_keys() {
     run_.comm.together([&] { make_room_for_sums(); });
     run_.clear_new();
-    const Index first = first_own_monomial();
-    aggregate(first_new_monomial());
-    sum_over_ranks(first);
+    aggregate();
     for (std::size_t m = 0; m < run_.round.keys.size(); ++m) {
       run_.round.keys[m] = RowSet({0, run_.file_shape.keys[m]});
       run_.new_keys[m] = RowSet();
@@ -165,9 +164,64 @@ class HeadSolve {
     for (KeyAggregate& mode : sums_->modes) mode.grow(sums_->monomials.count());
   }
 
-  /// Collective. Needs: measurement and plan. Leaves: this rank's share of the key sums of the monomials from
-  /// `first` on, unreduced.
-  void aggregate(Index first) {
+  /// A piece of the sums of one mode, and how many parts of the monomials make it complete.
+  struct Piece {
+    std::size_t mode;
+    Index parts;
+    std::span<std::int64_t> words;
+  };
+
+  /// What ranks add up, in the order in which it gets complete.
+  std::vector<Piece> pieces() {
+    const Index first = first_own_monomial(), columns = run_.shape.sum_columns();
+    const std::vector<Subtree> parts = sums_->modes.front().parts(sums_->monomials);
+    std::vector<Piece> all;
+    for (std::size_t m = 0; m < sums_->modes.size(); ++m) {
+      const std::span<std::int64_t> words = sums_->modes[m].words(first);
+      for (Range items : run_.comm.pieces(static_cast<Index>(words.size()) / 2)) {
+        const Range monomials{first + items.begin / columns, first + (items.end + columns - 1) / columns};
+        all.push_back({m, parts_until(parts, monomials),
+                       words.subspan(static_cast<std::size_t>(2 * items.begin),
+                                     static_cast<std::size_t>(2 * items.size()))});
+      }
+    }
+    std::stable_sort(all.begin(), all.end(), [](const Piece& a, const Piece& b) {
+      return std::pair(a.mode, a.parts) < std::pair(b.mode, b.parts);
+    });
+    return all;
+  }
+
+  /// Collective. Needs: measurement and plan. Leaves: of the sums of this round over all ranks, on each rank
+  /// its share. A reduction of 2 r (d_v + 1) integers a mode, which begins with those of the parts of the
+  /// monomials, and of the modes, that the last keys have been added to.
+  void aggregate() {
+    std::vector<Piece> all;
+    std::vector<std::span<std::int64_t>> words;
+    run_.comm.together([&] {
+      all = pieces();
+      for (const Piece& piece : all) words.push_back(piece.words);
+    });
+    SharedSums sums(run_.comm, std::move(words), 2);
+    add_keys([&](std::size_t mode, Index parts) {
+      sums.complete(std::partition_point(all.begin(), all.end(),
+                                         [&](const Piece& piece) {
+                                           return std::pair(piece.mode, piece.parts) <=
+                                                  std::pair(mode, parts);
+                                         }) -
+                    all.begin());
+    });
+    run_.progress.begin("reduce", 0);
+    const Timed timed(run_.outcome.seconds.reduce);
+    sums.finish();
+    const Index columns = run_.shape.sum_columns(), first = first_own_monomial();
+    if (first == 0) sums_->reduced.clear();
+    sums_->reduced.push_back({first * columns, sums_->monomials.count() * columns});
+  }
+
+  /// Collective: each rank adds its share of the keys to its sums. Says `done(mode, parts)` all along: all of
+  /// this rank's keys are in the sums of all earlier modes, and in those of so many parts of this one.
+  void add_keys(const std::function<void(std::size_t, Index)>& done) {
+    const Index first = first_new_monomial();
     const Index from_degree = adds_a_degree() ? run_.planned.plan.degree() : 0;
     const Index columns = run_.file_shape.width + run_.file_shape.value_width;
     const Index rows_a_step = step_rows(
@@ -177,6 +231,7 @@ class HeadSolve {
     struct Step {
       std::size_t mode;
       Range rows;
+      bool last;  // of its mode
     };
     std::vector<Step> steps;
     Index mine = 0;
@@ -185,20 +240,22 @@ class HeadSolve {
                                .rest(run_.file_shape.keys[m])
                                .share(key_tile_rows, run_.comm.size(), run_.comm.rank());
       mine += share.count();
-      for (Range rows : share.blocks(rows_a_step)) steps.push_back({m, rows});
+      for (Range rows : share.blocks(rows_a_step)) steps.push_back({m, rows, false});
+      if (share.count() > 0) steps.back().last = true;
     }
     run_.progress.begin("aggregate", mine);
     run_.control.steps(
         run_.comm, static_cast<Index>(steps.size()),
         [&](Index i) {
-          const auto [m, rows] = steps[static_cast<std::size_t>(i)];
-          aggregate_step(m, rows, from_degree);
-          run_.new_keys[m].add(rows);
+          const Step& step = steps[static_cast<std::size_t>(i)];
+          aggregate_step(step.mode, step.rows, from_degree,
+                         [&](Index parts) { done(step.mode, step.last ? parts : 0); });
+          run_.new_keys[step.mode].add(step.rows);
         },
         [&](bool) { save(); });
   }
 
-  void aggregate_step(std::size_t mode, Range rows, Index from_degree) {
+  void aggregate_step(std::size_t mode, Range rows, Index from_degree, const PartsDone& done) {
     const auto m = static_cast<Index>(mode);
     Matrix keys, values;
     {
@@ -212,19 +269,8 @@ class HeadSolve {
     }
     const Timed timed(run_.outcome.seconds.aggregate);
     sums_->modes[mode].absorb(sums_->monomials, from_degree, keys, values, run_.head.change, run_.coordinates,
-                              m);
+                              m, done);
     run_.progress.advance(rows.size());
-  }
-
-  /// Collective: a reduction of 2 r (d_v + 1) integers a mode, r the monomials from `first` on. Leaves: on
-  /// each rank its share of the sums over all ranks.
-  void sum_over_ranks(Index first) {
-    run_.progress.begin("reduce", 0);
-    const Timed timed(run_.outcome.seconds.reduce);
-    for (KeyAggregate& mode : sums_->modes) run_.comm.sum_shares(mode.words(first), 2);
-    if (first == 0) sums_->reduced.clear();
-    const Index columns = run_.shape.sum_columns();
-    sums_->reduced.push_back({first * columns, sums_->monomials.count() * columns});
   }
 
   /// Collective. Needs: each rank's share of the sums. Leaves: what queries are multiplied with, on all

@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <mutex>
 
@@ -64,9 +65,9 @@ class KeyPacking {
 
 void KeyAggregate::absorb(const Monomials& monomials, Index from_degree, const ConstTile& keys,
                           const ConstTile& values, const ChangeOfCoordinates& change,
-                          const Coordinates& coordinates, Index mode) {
+                          const Coordinates& coordinates, Index mode, const PartsDone& done) {
   constexpr Index tile_rows = aggregate_tile_rows<double>;
-  const std::vector<Subtree> parts = subtrees(monomials, monomials_of_a_part(columns_));
+  const std::vector<Subtree> parts = this->parts(monomials);
   const Index tiles = tile_count(keys.rows(), tile_rows), threads = omp_get_max_threads();
   const Index together = std::clamp<Index>(tiles / (4 * threads), 1, most_tiles_together);
   const Index at_once = std::min(tiles, together * (threads > 1 ? 4 * threads : 1));
@@ -74,6 +75,22 @@ void KeyAggregate::absorb(const Monomials& monomials, Index from_degree, const C
   packed.reserve(static_cast<std::size_t>(at_once));
   for (Index tile = 0; tile < at_once; ++tile) packed.emplace_back(monomials.variables(), columns_);
   std::vector<std::mutex> locks(parts.size());
+  std::vector<std::atomic<Index>> tiles_in(parts.size());
+  const auto add = [&](std::size_t p, Range members, Buffer<double>& buffer) {
+    const Subtree& part = parts[p];
+    if (part.highest_degree() < from_degree) return;
+    PartialSums sums(part.count * columns_, sums_.to_high());
+    for (Index tile = members.begin; tile < members.end; ++tile, ++sums.terms)
+      aggregate_features(monomials, part, from_degree, packed[static_cast<std::size_t>(tile)], sums, buffer);
+    const std::lock_guard guard(locks[p]);
+    for (Index m = std::max(from_degree, part.degree); m <= part.highest_degree(); ++m) {
+      const Range range = part.degrees[static_cast<std::size_t>(m - part.degree)];
+      const Index from = part.first_of(m) * columns_;
+      sums_.merge(range.begin * columns_, sums.high.data() + from, sums.low.data() + from,
+                  range.size() * columns_, sums.terms);
+    }
+  };
+  std::size_t parts_done = 0;  // the calling thread's
 #pragma omp parallel
   {
     KeyPacking pack(change, coordinates, mode, monomials.variables(), columns_);
@@ -89,20 +106,12 @@ void KeyAggregate::absorb(const Monomials& monomials, Index from_degree, const C
 #pragma omp for collapse(2) schedule(dynamic)
       for (std::size_t p = 0; p < parts.size(); ++p)
         for (Index group = 0; group < groups; ++group) {
-          const Subtree& part = parts[p];
-          if (part.highest_degree() < from_degree) continue;
-          PartialSums sums(part.count * columns_, sums_.to_high());
           const Range members = tile_range(group, count, together);
-          for (Index tile = members.begin; tile < members.end; ++tile, ++sums.terms)
-            aggregate_features(monomials, part, from_degree, packed[static_cast<std::size_t>(tile)], sums,
-                               buffer);
-          const std::lock_guard guard(locks[p]);
-          for (Index m = std::max(from_degree, part.degree); m <= part.highest_degree(); ++m) {
-            const Range range = part.degrees[static_cast<std::size_t>(m - part.degree)];
-            const Index from = part.first_of(m) * columns_;
-            sums_.merge(range.begin * columns_, sums.high.data() + from, sums.low.data() + from,
-                        range.size() * columns_, sums.terms);
-          }
+          add(p, members, buffer);
+          tiles_in[p] += members.size();
+          if (!done || omp_get_thread_num() != 0) continue;
+          while (parts_done < parts.size() && tiles_in[parts_done] == tiles) ++parts_done;
+          done(static_cast<Index>(parts_done));
         }
     }
   }

@@ -7,6 +7,7 @@
 // numbers, whatever the number of keys. Source: mathematics.md B1, B3; AS24 section 4.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -17,6 +18,9 @@
 #include "types.hpp"
 
 namespace kronattn {
+
+/// How many parts of the monomials, from the first one on, have all that a call adds to them.
+using PartsDone = std::function<void(Index parts)>;
 
 /// The key sums of one mode as they grow. Any order of tiles, split in any way over threads, ranks and runs,
 /// gives the same bits, since tile sums are merged as integers.
@@ -29,9 +33,17 @@ class KeyAggregate {
   /// Adds rows, cut into tiles from the first one on: `keys` (rows, d) and `values` (rows, d_v) as they stand
   /// in the file, starting at a tile boundary. Only monomials of degree `from_degree` and up are summed. Uses
   /// all OpenMP threads, which share out pairs of tiles and parts of the monomials; beside the sums a thread
-  /// holds those of one part. Cost: 2 rows r (d_v + 1) flops.
+  /// holds those of one part. `done` is called again and again, by the calling thread, between what it does
+  /// itself; it may read the sums of the parts that are done, and must not throw. Cost: 2 rows r (d_v + 1)
+  /// flops.
   void absorb(const Monomials& monomials, Index from_degree, const ConstTile& keys, const ConstTile& values,
-              const ChangeOfCoordinates& change, const Coordinates& coordinates, Index mode);
+              const ChangeOfCoordinates& change, const Coordinates& coordinates, Index mode,
+              const PartsDone& done = {});
+
+  /// The parts that `absorb` takes the monomials in.
+  std::vector<Subtree> parts(const Monomials& monomials) const {
+    return subtrees(monomials, monomials_of_a_part(columns_));
+  }
 
   /// Makes room for more monomials behind those that are there (a degree added).
   void grow(Index monomials) { sums_.grow(monomials * columns_); }

@@ -41,6 +41,13 @@ std::vector<Subtree> subtrees(const Monomials& monomials, Index most) {
   return parts;
 }
 
+Index parts_until(const std::vector<Subtree>& parts, Range range) {
+  for (std::size_t p = parts.size(); p > 0; --p)
+    for (Range some : parts[p - 1].degrees)
+      if (some.begin < range.end && range.begin < some.end) return static_cast<Index>(p);
+  return 0;
+}
+
 std::vector<double> most_blocks(const std::vector<double>& counts, Index block, Index most) {
   const double all = std::accumulate(counts.begin(), counts.end(), 0.0);
   const double parts =

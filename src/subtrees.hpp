@@ -35,6 +35,9 @@ struct Subtree {
 /// g).
 std::vector<Subtree> subtrees(const Monomials& monomials, Index most);
 
+/// How many parts, from the first one on, hold all of the monomials `range`.
+Index parts_until(const std::vector<Subtree>& parts, Range range);
+
 /// How many blocks of at most `block` monomials `walk` visits at each degree over all parts of at most `most`
 /// monomials, from above: `counts` (g + 1) monomials of each degree. A part ends where two halves of a range
 /// and what is below it come to more than `most`: there are at most r / most disjoint ones, each within

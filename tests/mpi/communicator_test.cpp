@@ -22,28 +22,23 @@ TEST(Communicator, SumsAndExtremesAreOverAllRanks) {
   EXPECT_EQ(comm.ranks_on_host(), comm.size());
 }
 
-TEST(Communicator, SharesAreSummedAndGathered) {
+TEST(Communicator, SharesAreGathered) {
   const Communicator comm;
-  constexpr Index piece = Index{1} << 19;  // of which MPI gets one at a time
+  constexpr Index piece = Index{1} << 17;
   for (Index items : {Index{0}, Index{1}, Index{2}, Index{10}, piece, piece + 1, 2 * piece + 3}) {
-    std::vector<std::int64_t> values;
-    for (Index i = 0; i < 3 * items; ++i) values.push_back(i + comm.rank());
-    comm.sum_shares(values, 3);
-    std::vector<double> numbers(static_cast<std::size_t>(items), -1);
     Index begin = 0, mine = 0, wrong = 0;
-    const std::int64_t p = comm.size();
+    for (Range some : comm.pieces(items)) {
+      EXPECT_EQ(some.begin, begin);
+      EXPECT_LE(some.size(), piece);
+      begin = some.end;
+    }
+    EXPECT_EQ(begin, items);
+    std::vector<double> numbers(static_cast<std::size_t>(items), -1);
     for (Range share : comm.shares(items)) {
-      EXPECT_LE(begin, share.begin);
-      for (Index i = 3 * begin; i < 3 * share.begin; ++i) wrong += values[static_cast<std::size_t>(i)] != 0;
-      for (Index i = 3 * share.begin; i < 3 * share.end; ++i)
-        wrong += values[static_cast<std::size_t>(i)] != p * i + p * (p - 1) / 2;
       for (Index i = share.begin; i < share.end; ++i)
         numbers[static_cast<std::size_t>(i)] = 0.5 * static_cast<double>(i);
       mine += share.size();
-      begin = share.end;
     }
-    for (Index i = 3 * begin; i < 3 * items; ++i) wrong += values[static_cast<std::size_t>(i)] != 0;
-    EXPECT_EQ(wrong, 0) << items;
     EXPECT_EQ(comm.sum(std::int64_t{mine}), items);
     comm.gather_shares(numbers.data(), items);
     for (Index i = 0; i < items; ++i)

@@ -91,6 +91,18 @@ TEST(DistributedSolve, HasTheBitsOfOneProcess) {
       }
 }
 
+TEST(DistributedSolve, SumsManyMonomialsWhileSomeOfTheirSumsTravel) {
+  const Communicator comm;
+  for (const std::vector<Index>& keys : {std::vector<Index>{1500}, {700, 300}}) {
+    InMemory problem(testing::random_problem(keys, 260, 12, 32, testing::Uniform(3, -1, 1)));
+    Wishes wishes;
+    wishes.degree = 5;  // 6,188 monomials, 33 columns: two pieces
+    wishes.method = Method::polynomial;
+    EXPECT_EQ(comm.pieces(6188 * 33).size(), 2U);
+    expect_the_bits_of_one_process(comm, problem, wishes);
+  }
+}
+
 /// A few queries reach further than anything that the sample shows.
 testing::Problem with_heavy_rows() {
   testing::Problem problem = testing::random_problem({1500}, 20000, 3, 2, testing::Uniform(11, -1, 1));

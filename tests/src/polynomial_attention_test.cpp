@@ -1,7 +1,9 @@
 // The polynomial method from measurement to outputs, against the definition and against identities.
 #include <gtest/gtest.h>
+#include <omp.h>
 
 #include <algorithm>
+#include <set>
 
 #include "problems.hpp"
 
@@ -36,6 +38,60 @@ TEST(PolynomialAttention, IsTheDefinitionWithEachRowsPolynomialInExpsPlace) {
             << "order " << keys.size() + 1 << " degree " << degree;
       }
     }
+}
+
+TEST(KeySums, OfPartsThatAreDoneStayAsTheyAre) {
+  const Problem problem = testing::random_problem({5000}, 5, 8, 40, testing::Uniform(4, -1, 1));
+  const MeasuredHead head = testing::measure(problem);
+  const Coordinates coordinates(head.changed, problem.shape());
+  const Monomials monomials = Monomials::of_total_degree(8, 6);
+  for (int threads : {1, 2}) {
+    omp_set_num_threads(threads);
+    KeyAggregate sums(monomials.count(), 5000, 41);
+    const std::vector<Subtree> parts = sums.parts(monomials);
+    ASSERT_GT(parts.size(), 3U);
+    const auto read = [&](std::vector<double>& into, Index some) {
+      for (Index p = 0; p < some; ++p)
+        for (Range range : parts[static_cast<std::size_t>(p)].degrees)
+          for (Index i = 41 * range.begin; i < 41 * range.end; ++i)
+            into[static_cast<std::size_t>(i)] = sums(i / 41, i % 41);
+    };
+    std::vector<double> when_done(static_cast<std::size_t>(41 * monomials.count()));
+    Index done = 0, calls = 0;
+    sums.absorb(monomials, 0, problem.keys[0], problem.values[0], head.change, coordinates, 0,
+                [&](Index some) {
+                  EXPECT_GE(some, done);
+                  if (some > done) read(when_done, some);
+                  done = some;
+                  ++calls;
+                });
+    EXPECT_GT(calls, 0);
+    EXPECT_LE(done, static_cast<Index>(parts.size()));
+    if (threads == 1) {
+      EXPECT_EQ(done, static_cast<Index>(parts.size()));
+    }
+    std::vector<double> at_last(when_done.size());
+    read(at_last, done);
+    EXPECT_EQ(when_done, at_last);
+  }
+  omp_set_num_threads(2);
+}
+
+TEST(Subtrees, PartsUntilHoldAllMonomialsOfARange) {
+  const Monomials monomials = Monomials::of_total_degree(5, 6);
+  const std::vector<Subtree> parts = subtrees(monomials, 60);
+  for (Index begin = 0; begin < monomials.count(); begin += 7)
+    for (Index end : {begin + 1, std::min(begin + 40, monomials.count())}) {
+      std::set<Index> held;
+      Index until = 0;
+      while (static_cast<Index>(held.size()) < end - begin) {
+        for (Range range : parts[static_cast<std::size_t>(until)].degrees)
+          for (Index a = std::max(begin, range.begin); a < std::min(end, range.end); ++a) held.insert(a);
+        ++until;
+      }
+      EXPECT_EQ(parts_until(parts, {begin, end}), until);
+    }
+  EXPECT_EQ(parts_until(parts, {3, 3}), 0);
 }
 
 TEST(PolynomialAttention, InChangedCoordinatesIsTheSameAttention) {
