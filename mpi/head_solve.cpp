@@ -240,7 +240,9 @@ class HeadSolve {
                                .rest(run_.file_shape.keys[m])
                                .share(key_tile_rows, run_.comm.size(), run_.comm.rank());
       mine += share.count();
-      for (Range rows : share.blocks(rows_a_step)) steps.push_back({m, rows, false});
+      // Of about the same length: behind the last one the first sums travel.
+      const Index rows_each = even_block_rows(share.count(), key_tile_rows, rows_a_step);
+      for (Range rows : share.blocks(rows_each)) steps.push_back({m, rows, false});
       if (share.count() > 0) steps.back().last = true;
     }
     run_.progress.begin("aggregate", mine);

@@ -20,6 +20,10 @@ namespace {
 /// have some and for the packed tiles to stay in the second-level cache, many enough for merging to be cheap.
 constexpr Index most_tiles_together = 16;
 
+/// So many parts take so long with a tile that it costs nothing to fetch it again for each. Then all tiles
+/// are packed before the first part begins, and part after part is done.
+constexpr std::size_t many_parts = 8;
+
 /// The rows of a tile in scaled entries, one coordinate per row, and their weighted values with the weights
 /// behind them.
 class KeyPacking {
@@ -69,8 +73,10 @@ void KeyAggregate::absorb(const Monomials& monomials, Index from_degree, const C
   constexpr Index tile_rows = aggregate_tile_rows<double>;
   const std::vector<Subtree> parts = this->parts(monomials);
   const Index tiles = tile_count(keys.rows(), tile_rows), threads = omp_get_max_threads();
-  const Index together = std::clamp<Index>(tiles / (4 * threads), 1, most_tiles_together);
-  const Index at_once = std::min(tiles, together * (threads > 1 ? 4 * threads : 1));
+  const Index tasks = threads > 1 ? 4 * threads : 1;  // at least, where there are so many
+  const Index together = std::clamp<Index>(tiles * static_cast<Index>(parts.size()) / tasks, 1,
+                                           std::clamp<Index>(tiles, 1, most_tiles_together));
+  const Index at_once = parts.size() >= many_parts ? tiles : std::min(tiles, together * tasks);
   std::vector<PackedKeys<double>> packed;
   packed.reserve(static_cast<std::size_t>(at_once));
   for (Index tile = 0; tile < at_once; ++tile) packed.emplace_back(monomials.variables(), columns_);

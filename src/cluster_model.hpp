@@ -10,7 +10,8 @@
 //   3. files: the problem is read twice (measured, then summed up), the result written and read back.
 // So with more ranks the first goes down and the second does not: from some number of ranks on it is all
 // there is. Nothing is decided by these seconds. What the exact method broadcasts hides behind its computing,
-// and is left out.
+// and is left out. Key sums travel while the last keys are added to others; what of 2. hides behind 1. in
+// that way is not taken off.
 //
 //   P ranks   T threads   r monomials   d_v value columns   L latency   B bandwidth
 #pragma once

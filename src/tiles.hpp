@@ -46,6 +46,13 @@ inline Range share_of_rows(Index rows, Index tile_rows, Index parts, Index part)
   return {std::min(rows, tiles.begin * tile_rows), std::min(rows, tiles.end * tile_rows)};
 }
 
+/// Rows of a block where `rows` rows are cut into as few blocks of at most `most` rows as can be, of whole
+/// tiles and about the same length. `most` is a multiple of `tile_rows`.
+inline Index even_block_rows(Index rows, Index tile_rows, Index most) {
+  const Index blocks = std::max<Index>(1, tile_count(rows, most));
+  return tile_rows * std::max<Index>(1, tile_count(rows, blocks * tile_rows));
+}
+
 /// Who owns tile `tile` when `count` tiles are shared out over `parts` parts.
 inline Index owner_of_tile(Index tile, Index count, Index parts) {
   const Index each = count / parts, more = count % parts;

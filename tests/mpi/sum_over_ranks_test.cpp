@@ -93,14 +93,19 @@ TEST(DistributedSolve, HasTheBitsOfOneProcess) {
 
 TEST(DistributedSolve, SumsManyMonomialsWhileSomeOfTheirSumsTravel) {
   const Communicator comm;
-  for (const std::vector<Index>& keys : {std::vector<Index>{1500}, {700, 300}}) {
-    InMemory problem(testing::random_problem(keys, 260, 12, 32, testing::Uniform(3, -1, 1)));
+  const auto expect_the_bits = [&](const std::vector<Index>& keys, Index width, Index value_width,
+                                   Index degree) {
+    InMemory problem(testing::random_problem(keys, 260, width, value_width, testing::Uniform(3, -1, 1)));
     Wishes wishes;
-    wishes.degree = 5;  // 6,188 monomials, 33 columns: two pieces
+    wishes.degree = degree;
     wishes.method = Method::polynomial;
-    EXPECT_EQ(comm.pieces(6188 * 33).size(), 2U);
     expect_the_bits_of_one_process(comm, problem, wishes);
-  }
+  };
+  EXPECT_EQ(comm.pieces(6188 * 33).size(), 2U);
+  expect_the_bits({1500}, 12, 32, 5);
+  expect_the_bits({700, 300}, 12, 32, 5);
+  expect_the_bits({400000}, 4, 2, 8);  // of keys that are not all there in one step
+  expect_the_bits({300000, 2000}, 4, 2, 8);
 }
 
 /// A few queries reach further than anything that the sample shows.

@@ -26,5 +26,18 @@ TEST(Tiles, AreSharedOutWholeEvenlyAndInOrder) {
     }
 }
 
+TEST(Tiles, EvenBlocksAreFewAndAlike) {
+  for (Index rows : {0, 1, 7, 8, 9, 40, 41, 79, 1000})
+    for (Index most : {8, 16, 40}) {
+      const Index each = even_block_rows(rows, 8, most);
+      EXPECT_EQ(each % 8, 0);
+      EXPECT_GE(each, 8);
+      EXPECT_LE(each, most);
+      EXPECT_EQ(tile_count(rows, each), tile_count(rows, most));
+    }
+  EXPECT_EQ(even_block_rows(48, 8, 40), 24);
+  EXPECT_EQ(even_block_rows(1000, 8, 496), 336);
+}
+
 }  // namespace
 }  // namespace kronattn
