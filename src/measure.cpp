@@ -34,8 +34,9 @@ long double summable(long double sum) {
 }
 
 /// So far from the ends of double that what products lose there is nothing beside a rounding of x.
-bool is_ordinary(long double x) {
-  return x >= 1e-200L && x <= 1e200L;
+template <class Number>
+bool is_ordinary(Number x) {
+  return x >= Number{1e-200} && x <= Number{1e200};
 }
 
 /// The next double above: a bound that was computed in long double, or one step more of slack.
