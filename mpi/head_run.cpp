@@ -45,7 +45,7 @@ HeadRun::HeadRun(const Communicator& ranks, Problem& of, SolveState& solve_state
       control(checkpoints != nullptr ? checkpoints->control() : RunControl::none()),
       memory(aids.memory),
       planned(outcome.heads[static_cast<std::size_t>(number)]),
-      blocks(blocks_within(memory.left(comm, head_bytes(shape, planned)), file_shape)),
+      blocks(blocks_within(memory.left(comm, head_bytes(shape, planned, comm.size())), file_shape)),
       exact_coordinates(head.file, file_shape),
       coordinates(head.changed, shape),
       state(solve_state),

@@ -304,7 +304,7 @@ class HeadSolve {
     more.estimate.memory_bytes *= rank / std::max(run_.planned.estimate.rank, 1.0);
     more.estimate.rank = rank;
     const double copied = key_sum_bytes(run_.shape, run_.planned.estimate.rank);
-    return head_bytes(run_.shape, more) + copied + least_bytes_in_flight(run_.file_shape);
+    return head_bytes(run_.shape, more, run_.comm.size()) + copied + least_bytes_in_flight(run_.file_shape);
   }
 
   QueryEvaluation evaluation(const Matrix& combined) {

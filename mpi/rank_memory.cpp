@@ -162,7 +162,7 @@ double least_bytes_in_flight(const ProblemShape& shape) {
                   static_cast<double>(exact_query_tile_rows(shape.order())) * exact_row_bytes(shape));
 }
 
-double head_bytes(const ProblemShape& shape, const PlannedHead& head) {
+double head_bytes(const ProblemShape& shape, const PlannedHead& head, int ranks) {
   const auto d = static_cast<double>(shape.width), columns = static_cast<double>(shape.sum_columns()),
              modes = static_cast<double>(shape.modes()),
              degrees = static_cast<double>(head.plan.degree() + 1);
@@ -177,7 +177,9 @@ double head_bytes(const ProblemShape& shape, const PlannedHead& head) {
   const double partial =
       2 * word * (static_cast<double>(monomials_of_a_part(shape.sum_columns())) * columns + 16);
   const double thread = degrees * (features + moments) + points + partial + 4 * tile + 0x1p20;
-  return head.estimate.memory_bytes + (columns + 3) * word * head.estimate.rank +
+  // Sums of all ranks beside this rank's own, which are gone when what queries are multiplied with is there.
+  const double shares = ranks > 1 ? 2 * modes * columns / ranks : 0;
+  return head.estimate.memory_bytes + std::max(columns + 3, shares) * word * head.estimate.rank +
          omp_get_max_threads() * thread + exact;
 }
 

@@ -63,8 +63,9 @@ std::string bytes_text(double bytes);
 double measuring_bytes(const ProblemShape& shape);
 double least_bytes_in_flight(const ProblemShape& shape);
 
-/// What a planned head takes on this rank beside the rows in flight. `shape`: in the coordinates of the head.
-double head_bytes(const ProblemShape& shape, const PlannedHead& head);
+/// What a planned head takes on each of so many ranks beside the rows in flight. `shape`: in the coordinates
+/// of the head.
+double head_bytes(const ProblemShape& shape, const PlannedHead& head, int ranks);
 
 /// The blocks of a step that has `left` bytes for its rows in flight.
 Blocks blocks_within(double left, const ProblemShape& shape);

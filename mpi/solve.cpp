@@ -40,7 +40,7 @@ void need_memory_for(const Communicator& comm, const std::vector<PlannedHead>& h
   double most = 0;
   std::string what;
   for (std::size_t h = 0; h < heads.size(); ++h) {
-    const double bytes = head_bytes(measurement.heads[h].changed_shape(shape), heads[h]);
+    const double bytes = head_bytes(measurement.heads[h].changed_shape(shape), heads[h], comm.size());
     if (bytes <= most) continue;
     most = bytes;
     what = heads[h].plan.method == Method::exact ? "the exact method"

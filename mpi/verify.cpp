@@ -69,7 +69,7 @@ Verification verify(const Communicator& comm, Problem& problem, const ProblemMea
       promised.is_number() ? std::optional<double>(promised.get<double>()) : std::nullopt;
   const Index samples = std::min(rows, shape.queries);
   const Range mine = share(samples, comm.size(), comm.rank());
-  const double taken = head_bytes(shape, PlannedHead());  // of an exact head
+  const double taken = head_bytes(shape, PlannedHead(), comm.size());  // of an exact head
   memory.need(comm, problem.name() + ": verifying a result", taken + least_bytes_in_flight(shape));
   const Blocks blocks = blocks_within(memory.left(comm, taken), shape);
   const auto passes =
