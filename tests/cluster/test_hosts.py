@@ -104,7 +104,7 @@ class AcrossHostsTest(unittest.TestCase):
                 there = self.across(hosts, 2, *POLYNOMIAL, "--degree", 5)
         except NotHere as reason:
             self.skipTest(str(reason))
-        # No rank has its sums before the others' terms have come to it, at the best by two steps of pairs.
+        # No rank has its sums before the others' terms have come to it, nor the products before the others have sent theirs.
         self.assertGreater(there.report["run"]["seconds"]["reduce"], 2 * delay)
         self.assertEqual(there.bits(), self.at_home(2, *POLYNOMIAL, "--degree", 5).bits())
 

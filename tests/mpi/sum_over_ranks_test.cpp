@@ -17,7 +17,8 @@ class InMemory : public Problem {
   std::string name() const override { return "the problem"; }
   Precision precision() const override { return Precision::double_precision; }
   Matrix read(Part part, Index, Range rows) override {
-    if (fail_at_ && part.kind == Part::queries && rows.begin <= *fail_at_ && *fail_at_ < rows.end)
+    if (fail_at_ && part.kind == fail_in_.kind && part.mode == fail_in_.mode && rows.begin <= *fail_at_ &&
+        *fail_at_ < rows.end)
       throw std::runtime_error("row " + std::to_string(*fail_at_) + " can't be read");
     const auto mode = static_cast<std::size_t>(part.mode);
     const Matrix& data = part.kind == Part::queries ? problem_.queries
@@ -30,7 +31,7 @@ class InMemory : public Problem {
     return std::string("[") + std::to_string(row) + "," + std::to_string(column) + "]";
   }
   std::int64_t bytes_read() const override { return rows_read_; }
-  void fail_at(Index row) { fail_at_ = row; }
+  void fail_at(Index row, Part part = {Part::queries, 0}) { fail_at_ = row, fail_in_ = part; }
   testing::Problem& data() { return problem_; }
 
  private:
@@ -38,6 +39,7 @@ class InMemory : public Problem {
   ProblemShape shape_;
   std::int64_t rows_read_ = 0;
   std::optional<Index> fail_at_;
+  Part fail_in_ = {Part::queries, 0};
 };
 
 /// All rows of a solve, gathered on every rank.
@@ -238,6 +240,30 @@ TEST(DistributedSolve, AnUnreadableRowEndsAllRanksInTheSameWords) {
     } catch (const AgreedFailure& failure) {
       EXPECT_EQ(std::string(failure.what()), "row " + std::to_string(row) + " can't be read");
     }
+  }
+}
+
+TEST(DistributedSolve, EndsOnAllRanksWhereOneFailsWhileSumsTravel) {
+  const Communicator comm;
+  InMemory problem(testing::random_problem({2000, 2000}, 30, 4, 2, testing::Uniform(5, -1, 1)));
+  Wishes wishes;
+  wishes.degree = 8;
+  wishes.method = Method::polynomial;
+  for (Index row : {0, 1999}) {
+    problem.fail_at(-1);
+    PhaseSeconds seconds;
+    const ProblemMeasurement measurement = measure_problem(comm, problem, coordinate_wishes(wishes), seconds);
+    problem.fail_at(row, {Part::keys, 1});  // the sums of the first mode are complete
+    const auto no_sink = [](const std::vector<PlannedHead>&) -> RowSink {
+      return [](Index, Range, const RowOutputs&) {};
+    };
+    try {
+      solve(comm, problem, measurement, wishes, no_sink, seconds);
+      FAIL() << "the row was read";
+    } catch (const AgreedFailure& failure) {
+      EXPECT_EQ(std::string(failure.what()), "row " + std::to_string(row) + " can't be read");
+    }
+    EXPECT_EQ(comm.sum(std::int64_t{1}), comm.size());
   }
 }
 
