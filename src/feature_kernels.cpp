@@ -205,32 +205,29 @@ template <class T>
 HWY_INLINE Vec<T> sums_of_lanes(const Vec<T>* vectors) {
   const Lanes<T> d;
   constexpr int lanes = static_cast<int>(hn::MaxLanes(Lanes<T>()));
+  constexpr int halves = lanes / 2, quarters = sizeof(T) == 4 ? halves / 2 : halves, last = quarters / 2;
   Vec<T> sums[lanes];
 #pragma GCC unroll 16
   for (int i = 0; i < lanes; ++i) sums[i] = vectors[i];
-  int left = lanes;
 #pragma GCC unroll 8
-  for (int i = 0; i < left / 2; ++i)
+  for (int i = 0; i < halves; ++i)
     sums[i] = hn::Add(hn::InterleaveLower(d, sums[2 * i], sums[2 * i + 1]),
                       hn::InterleaveUpper(d, sums[2 * i], sums[2 * i + 1]));
-  left /= 2;
   if constexpr (sizeof(T) == 4) {
     const hn::RepartitionToWide<Lanes<T>> wide;
-#pragma GCC unroll 8
-    for (int i = 0; i < left / 2; ++i) {
+#pragma GCC unroll 4
+    for (int i = 0; i < quarters; ++i) {
       const auto a = hn::BitCast(wide, sums[2 * i]), b = hn::BitCast(wide, sums[2 * i + 1]);
       sums[i] = hn::Add(hn::BitCast(d, hn::InterleaveLower(wide, a, b)),
                         hn::BitCast(d, hn::InterleaveUpper(wide, a, b)));
     }
-    left /= 2;
   }
   if constexpr (lanes * sizeof(T) >= 64) {
-#pragma GCC unroll 8
-    for (int i = 0; i < left / 2; ++i) {
+#pragma GCC unroll 2
+    for (int i = 0; i < last; ++i) {
       const Vec<T> a = sums[2 * i], b = sums[2 * i + 1];
       sums[i] = hn::Add(hn::OddEvenBlocks(b, a), hn::SwapAdjacentBlocks(hn::OddEvenBlocks(a, b)));
     }
-    left /= 2;
   }
   if constexpr (lanes * sizeof(T) >= 32)
     sums[0] = hn::Add(hn::ConcatLowerLower(d, sums[1], sums[0]), hn::ConcatUpperUpper(d, sums[1], sums[0]));
