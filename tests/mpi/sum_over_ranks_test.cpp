@@ -1,5 +1,6 @@
 // The distributed solve in memory: the same bits as one process, at every number of ranks.
 #include <algorithm>
+#include <functional>
 
 #include "mpi_main.hpp"
 #include "problems.hpp"
@@ -227,6 +228,17 @@ TEST(DistributedSolve, MeasuresTheSameAtAnyNumberOfRanks) {
   EXPECT_NE(measure_problem(comm, problem, {}, seconds).fingerprint(), fingerprint);
 }
 
+/// `work` ends on all ranks since `row` can't be read on one.
+void expect_unreadable(const Communicator& comm, Index row, const std::function<void()>& work) {
+  try {
+    work();
+    FAIL() << "the row was read";
+  } catch (const AgreedFailure& failure) {
+    EXPECT_EQ(std::string(failure.what()), "row " + std::to_string(row) + " can't be read");
+  }
+  EXPECT_EQ(comm.sum(std::int64_t{1}), comm.size());
+}
+
 TEST(DistributedSolve, AnUnreadableRowEndsAllRanksInTheSameWords) {
   const Communicator comm;
   InMemory problem(testing::random_problem({600}, 2000, 2, 1, testing::Uniform(4, -1, 1)));
@@ -234,12 +246,7 @@ TEST(DistributedSolve, AnUnreadableRowEndsAllRanksInTheSameWords) {
     problem.fail_at(row);
     Wishes wishes;
     wishes.epsilon = 1e-3;
-    try {
-      solve_in_memory(comm, problem, wishes);
-      FAIL() << "the row was read";
-    } catch (const AgreedFailure& failure) {
-      EXPECT_EQ(std::string(failure.what()), "row " + std::to_string(row) + " can't be read");
-    }
+    expect_unreadable(comm, row, [&] { solve_in_memory(comm, problem, wishes); });
   }
 }
 
@@ -257,13 +264,7 @@ TEST(DistributedSolve, EndsOnAllRanksWhereOneFailsWhileSumsTravel) {
     const auto no_sink = [](const std::vector<PlannedHead>&) -> RowSink {
       return [](Index, Range, const RowOutputs&) {};
     };
-    try {
-      solve(comm, problem, measurement, wishes, no_sink, seconds);
-      FAIL() << "the row was read";
-    } catch (const AgreedFailure& failure) {
-      EXPECT_EQ(std::string(failure.what()), "row " + std::to_string(row) + " can't be read");
-    }
-    EXPECT_EQ(comm.sum(std::int64_t{1}), comm.size());
+    expect_unreadable(comm, row, [&] { solve(comm, problem, measurement, wishes, no_sink, seconds); });
   }
 }
 
