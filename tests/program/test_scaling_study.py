@@ -152,6 +152,11 @@ class StudyTest(ProgramTest):
         done = self.run_study(*small)
         self.assertIn(" 0 of 22 samples", done.stdout)
 
+    def test_all_points_of_an_order_are_measured_in_turn(self):
+        self.run_study("--quick", "--orders", "2", "--studies", "weak", "--rows", "2000", "--repeats", "3", "--ranks", "1,2",
+                       "--only", "measure")
+        self.assertEqual([sample["rows"] for sample in self.samples()], 3 * [2000, 4000])
+
     def test_mistakes_and_failures_are_told_in_a_line(self):
         for options, words in ((("--studies", "stronk"), "stronk"), (("--orders", "1"), "orders begin with 2"),
                                (("--ranks", "0"), "--ranks"), (("--network", "1e-6,1e9"), "need LATENCY,BANDWIDTH,FILES"),
