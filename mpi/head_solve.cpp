@@ -20,7 +20,8 @@ struct HeadSums {
   HeadSums(const ProblemShape& shape, const MonomialChoice& choice)
       : monomials(planned_monomials(shape.width, choice)) {
     modes.reserve(shape.keys.size());
-    for (Index rows : shape.keys) modes.emplace_back(monomials.count(), rows, shape.sum_columns());
+    for (Index rows : shape.keys)
+      modes.emplace_back(monomials.count(), rows, shape.sum_columns(), choice.single_from);
   }
 
   Monomials monomials;
@@ -36,7 +37,7 @@ class HeadSolve {
             const ProblemMeasurement& measurement, const Wishes& wishes, const RowSink& sink,
             SolveOutcome& outcome, const SolveAids& aids)
       : run_(comm, problem, state, measurement, wishes, sink, outcome, aids),
-        planned_degree_(run_.planned.plan.degree()) {}
+        planned_(run_.planned.plan.monomials) {}
 
   /// Collective.
   void run() {
@@ -89,7 +90,7 @@ class HeadSolve {
   void begin_round(MissingRows missing) {
     Method remedy = Method::exact;
     try {
-      remedy = remedy_for(missing.count(), run_.planned.plan, planned_degree_, run_.shape, run_.wishes);
+      remedy = remedy_for(missing.count(), run_.planned.plan, planned_.degree, run_.shape, run_.wishes);
     } catch (const NoPlan& reason) {
       throw AgreedFailure(run_.problem.name() + ": " + reason.what());
     }
@@ -112,7 +113,10 @@ class HeadSolve {
   }
 
   /// Whether this round's sums are only of the monomials of the highest degree, and the others' are there.
-  bool adds_a_degree() const { return run_.round.raises > 0 && run_.planned.plan.monomials.threshold == 0; }
+  bool adds_a_degree() const {
+    return run_.round.raises > 0 &&
+           !raises_anew(run_.round.raises == 1 ? planned_ : run_.planned.plan.monomials);
+  }
 
   /// The first monomial that this round sums up.
   Index first_new_monomial() const {
@@ -296,10 +300,11 @@ class HeadSolve {
 
   /// What the next degree takes more, or where the sums are made anew, four times as many monomials.
   double raising_bytes() const {
-    const bool anew = run_.planned.plan.monomials.threshold > 0;
-    const double rank =
-        anew ? 3 * run_.planned.estimate.rank
-             : total_degree_rank(run_.shape, run_.planned.plan.degree() + 1) - run_.planned.estimate.rank;
+    const MonomialChoice& choice = run_.planned.plan.monomials;
+    const double next = total_degree_rank(run_.shape, choice.degree + 1);
+    const double rank = choice.threshold > 0  ? 3 * run_.planned.estimate.rank
+                        : raises_anew(choice) ? next
+                                              : next - run_.planned.estimate.rank;
     PlannedHead more = run_.planned;
     more.estimate.memory_bytes *= rank / std::max(run_.planned.estimate.rank, 1.0);
     more.estimate.rank = rank;
@@ -310,12 +315,13 @@ class HeadSolve {
   QueryEvaluation evaluation(const Matrix& combined) {
     const HeadSums& sums = *sums_;
     const Timed timed(run_.outcome.seconds.evaluate);
-    const bool drops = run_.planned.plan.monomials.threshold > 0;
+    const MonomialChoice& choice = run_.planned.plan.monomials;
     return QueryEvaluation(
         run_.head, run_.shape, run_.coordinates, sums.monomials, combined,
-        drops ? DroppedMonomials(sums.monomials, run_.head, run_.shape, run_.coordinates.queries.exponents)
-              : DroppedMonomials(),
-        run_.wishes.output_precision, run_.promise, run_.planned.plan.degree_is_fixed);
+        choice.threshold > 0 ? DroppedMonomials(sums.monomials, run_.head, run_.shape,
+                                                run_.coordinates.queries.exponents, choice.single_from)
+                             : DroppedMonomials(),
+        run_.wishes.output_precision, run_.promise, run_.planned.plan.degree_is_fixed, choice.single_from);
   }
 
   /// Collective. Needs: the sums over all ranks, in shares. Leaves: this rank's rows in the sink or on their
@@ -357,7 +363,7 @@ class HeadSolve {
   }
 
   HeadRun run_;
-  Index planned_degree_;
+  MonomialChoice planned_;  // before any raise
   std::optional<HeadSums> sums_;
   Source source_ = Source::keys;  // of this round
 };

@@ -42,16 +42,20 @@ Matrix matrix(const json& kept, Index columns) {
 json to_json(const MonomialChoice& choice) {
   return {{"degree", choice.degree},
           {"threshold", choice.threshold},
+          {"single_from", std::min(choice.single_from, choice.degree + 1)},
           {"axis_weights", std::vector<double>(choice.axis_weights.data(),
                                                choice.axis_weights.data() + choice.axis_weights.size())}};
 }
 
 MonomialChoice monomial_choice(const json& kept) {
   const auto weights = kept.at("axis_weights").get<std::vector<double>>();
-  const MonomialChoice choice{kept.at("degree"), kept.at("threshold"),
-                              Eigen::Map<const Vector>(weights.data(), static_cast<Index>(weights.size()))};
-  if (choice.degree < 0 || choice.degree > largest_degree || !(choice.threshold >= 0))
+  MonomialChoice choice{kept.at("degree"), kept.at("threshold"),
+                        Eigen::Map<const Vector>(weights.data(), static_cast<Index>(weights.size())),
+                        kept.at("single_from")};
+  if (choice.degree < 0 || choice.degree > largest_degree || !(choice.threshold >= 0) ||
+      choice.single_from < 0)
     throw std::runtime_error("monomials that can't be");
+  if (!choice.has_single()) choice.single_from = all_in_double;
   return choice;
 }
 

@@ -170,10 +170,13 @@ double head_bytes(const ProblemShape& shape, const PlannedHead& head, int ranks)
   const double tile = word * static_cast<double>(key_tile_rows) * (d + columns);
   const double exact = modes * 3 * tile + omp_get_max_threads() * (modes * 2 * tile + 0x1p20);
   if (head.plan.method == Method::exact) return exact + head.estimate.memory_bytes;
-  const double features = word * static_cast<double>(key_block * aggregate_tile_rows<double> +
-                                                     most_query_block * query_group_rows<double>());
+  // Where there is float, as much again: twice as many rows of half the size.
+  const double precisions = head.plan.monomials.has_single() ? 2 : 1;
+  const double features = precisions * word *
+                          static_cast<double>(key_block * aggregate_tile_rows<double> +
+                                              most_query_block * query_group_rows<double>());
   const double rows = static_cast<double>(query_tile_rows);
-  const double moments = word * rows * (columns + 2), points = word * rows * 2 * d;
+  const double moments = word * rows * (columns + 2), points = word * rows * 3 * d;
   const double partial =
       2 * word * (static_cast<double>(monomials_of_a_part(shape.sum_columns())) * columns + 16);
   const double thread = degrees * (features + moments) + points + partial + 4 * tile + 0x1p20;

@@ -25,7 +25,7 @@ double peak_rss_bytes() {
 
 /// What the plans of all heads come to.
 struct Total {
-  bool polynomial = false, exact = false, exact_in_single = true;
+  bool polynomial = false, exact = false, in_single = true;
   Index degree = 0, exact_heads = 0;
   double rank = 0, paper_rank = 0, score_bound = 0, mean_row_rank = 0, rows_exact = 0;
 
@@ -33,7 +33,9 @@ struct Total {
     for (const auto& [plan, estimate] : heads) {
       (plan.method == Method::exact ? exact : polynomial) = true;
       exact_heads += plan.method == Method::exact;
-      exact_in_single &= plan.exact_arithmetic.scores == Precision::single_precision && !plan.by_subsets;
+      const bool exact_in_single =
+          plan.exact_arithmetic.scores == Precision::single_precision && !plan.by_subsets;
+      in_single &= plan.method == Method::exact ? exact_in_single : plan.monomials.has_single();
       degree = std::max(degree, plan.degree());
       rank = std::max(rank, estimate.rank);
       paper_rank = std::max(paper_rank, estimate.paper_rank);
@@ -87,8 +89,7 @@ Json plan_json(const std::vector<PlannedHead>& heads, const ProblemShape& shape,
           {"score_bound", number_or_null(total.score_bound)},
           {"epsilon", wishes.epsilon ? Json(*wishes.epsilon) : Json(nullptr)},
           {"second_moments", total.polynomial && wishes.second_moments},
-          {"precision", name(!total.polynomial && total.exact_in_single ? Precision::single_precision
-                                                                        : Precision::double_precision)},
+          {"precision", name(total.in_single ? Precision::single_precision : Precision::double_precision)},
           {"predicted_seconds", seconds}};
 }
 

@@ -11,8 +11,8 @@
 
 namespace kronattn {
 
-KeyAggregate::KeyAggregate(Index monomials, Index rows, Index columns)
-    : columns_(columns), sums_(monomials * columns_, static_cast<double>(rows)) {}
+KeyAggregate::KeyAggregate(Index monomials, Index rows, Index columns, Index single_from)
+    : columns_(columns), single_from_(single_from), sums_(monomials * columns_, static_cast<double>(rows)) {}
 
 namespace {
 
@@ -26,6 +26,7 @@ constexpr std::size_t many_parts = 8;
 
 /// The rows of a tile in scaled entries, one coordinate per row, and their weighted values with the weights
 /// behind them.
+template <class T>
 class KeyPacking {
  public:
   KeyPacking(const ChangeOfCoordinates& change, const Coordinates& coordinates, Index mode, Index width,
@@ -35,10 +36,10 @@ class KeyPacking {
         keys_(coordinates.keys[mode_]),
         values_(coordinates.values[mode_]),
         weight_scale_(std::ldexp(1.0, -coordinates.weight_exponent)),
-        points_(width, aggregate_tile_rows<double>),
-        weighted_(columns, aggregate_tile_rows<double>) {}
+        points_(width, aggregate_tile_rows<T>),
+        weighted_(columns, aggregate_tile_rows<T>) {}
 
-  void operator()(const ConstTile& keys, const ConstTile& values, PackedKeys<double>& packed) {
+  void operator()(const ConstTile& keys, const ConstTile& values, PackedKeys<T>& packed) {
     const Index rows = keys.rows(), d_v = values.cols(), ones = weighted_.rows() - 1;
     auto points = points_.leftCols(rows), weighted = weighted_.leftCols(rows);
     values_.transpose_into(values, weighted.topRows(d_v));
@@ -70,26 +71,38 @@ class KeyPacking {
 void KeyAggregate::absorb(const Monomials& monomials, Index from_degree, const ConstTile& keys,
                           const ConstTile& values, const ChangeOfCoordinates& change,
                           const Coordinates& coordinates, Index mode, const PartsDone& done) {
-  constexpr Index tile_rows = aggregate_tile_rows<double>;
+  const Index end = monomials.degree() + 1, middle = std::clamp(single_from_, from_degree, end);
+  if (from_degree < middle)
+    absorb_in<double>(monomials, {from_degree, middle}, keys, values, change, coordinates, mode,
+                      middle == end ? done : PartsDone());
+  if (middle < end) absorb_in<float>(monomials, {middle, end}, keys, values, change, coordinates, mode, done);
+}
+
+template <class T>
+void KeyAggregate::absorb_in(const Monomials& monomials, Range degrees, const ConstTile& keys,
+                             const ConstTile& values, const ChangeOfCoordinates& change,
+                             const Coordinates& coordinates, Index mode, const PartsDone& done) {
+  constexpr Index tile_rows = aggregate_tile_rows<T>;
   const std::vector<Subtree> parts = this->parts(monomials);
   const Index tiles = tile_count(keys.rows(), tile_rows), threads = omp_get_max_threads();
   const Index tasks = threads > 1 ? 4 * threads : 1;  // at least, where there are so many
   const Index together = std::clamp<Index>(tiles * static_cast<Index>(parts.size()) / tasks, 1,
                                            std::clamp<Index>(tiles, 1, most_tiles_together));
   const Index at_once = parts.size() >= many_parts ? tiles : std::min(tiles, together * tasks);
-  std::vector<PackedKeys<double>> packed;
+  std::vector<PackedKeys<T>> packed;
   packed.reserve(static_cast<std::size_t>(at_once));
   for (Index tile = 0; tile < at_once; ++tile) packed.emplace_back(monomials.variables(), columns_);
   std::vector<std::mutex> locks(parts.size());
   std::vector<std::atomic<Index>> tiles_in(parts.size());
-  const auto add = [&](std::size_t p, Range members, Buffer<double>& buffer) {
+  const auto add = [&](std::size_t p, Range members, Buffer<T>& buffer) {
     const Subtree& part = parts[p];
-    if (part.highest_degree() < from_degree) return;
-    PartialSums sums(part.count * columns_, sums_.to_high());
+    const Range own{std::max(degrees.begin, part.degree), std::min(degrees.end, part.highest_degree() + 1)};
+    if (own.size() <= 0) return;
+    PartialSums sums(part.first_of(own.end) * columns_, sums_.to_high());
     for (Index tile = members.begin; tile < members.end; ++tile, ++sums.terms)
-      aggregate_features(monomials, part, from_degree, packed[static_cast<std::size_t>(tile)], sums, buffer);
+      aggregate_features(monomials, part, degrees, packed[static_cast<std::size_t>(tile)], sums, buffer);
     const std::lock_guard guard(locks[p]);
-    for (Index m = std::max(from_degree, part.degree); m <= part.highest_degree(); ++m) {
+    for (Index m = own.begin; m < own.end; ++m) {
       const Range range = part.degrees[static_cast<std::size_t>(m - part.degree)];
       const Index from = part.first_of(m) * columns_;
       sums_.merge(range.begin * columns_, sums.high.data() + from, sums.low.data() + from,
@@ -99,8 +112,8 @@ void KeyAggregate::absorb(const Monomials& monomials, Index from_degree, const C
   std::size_t parts_done = 0;  // the calling thread's
 #pragma omp parallel
   {
-    KeyPacking pack(change, coordinates, mode, monomials.variables(), columns_);
-    Buffer<double> buffer;
+    KeyPacking<T> pack(change, coordinates, mode, monomials.variables(), columns_);
+    Buffer<T> buffer;
     for (Index first = 0; first < tiles; first += at_once) {
       const Index count = std::min(at_once, tiles - first), groups = tile_count(count, together);
 #pragma omp for schedule(static)
@@ -133,6 +146,12 @@ double KeyAggregate::roundings(Index degree, Index rows, double rows_per_weight)
       std::ldexp(2.0, static_cast<int>(degree) + 1) * rows_per_weight / unit_roundoff;
   // 3 of the sum, 2 of a weighted value, which may be a square.
   return features + product_and_tile_sum + std::ceil(quantum) + 5;
+}
+
+double KeyAggregate::roundings_in_single(Index degree, Index rows) {
+  // The entries, their products, a weighted value, and the sum of a tile.
+  const Index features = degree + std::max<Index>(degree - 1, 0);
+  return static_cast<double>(features) + 1 + tile_sum_roundings<float>(rows);
 }
 
 void combine_modes(const std::vector<KeyAggregate>& modes, const Vector& weights, Range some,

@@ -27,8 +27,8 @@ using PartsDone = std::function<void(Index parts)>;
 class KeyAggregate {
  public:
   /// For `rows` rows in all (every rank's), r monomials and ProblemShape::sum_columns(): values, their
-  /// squares where second moments are wanted, 1.
-  KeyAggregate(Index monomials, Index rows, Index columns);
+  /// squares where second moments are wanted, 1. `single_from` as in MonomialChoice.
+  KeyAggregate(Index monomials, Index rows, Index columns, Index single_from = all_in_double);
 
   /// Adds rows, cut into tiles from the first one on: `keys` (rows, d) and `values` (rows, d_v) as they stand
   /// in the file, starting at a tile boundary. Only monomials of degree `from_degree` and up are summed. Uses
@@ -63,8 +63,16 @@ class KeyAggregate {
   /// weights.
   static double roundings(Index degree, Index rows, double rows_per_weight);
 
+  /// Those of them that are float's where the degree's features are.
+  static double roundings_in_single(Index degree, Index rows);
+
  private:
-  Index columns_;
+  template <class T>
+  void absorb_in(const Monomials& monomials, Range degrees, const ConstTile& keys, const ConstTile& values,
+                 const ChangeOfCoordinates& change, const Coordinates& coordinates, Index mode,
+                 const PartsDone& done);
+
+  Index columns_, single_from_;
   FixedPointSums sums_;
 };
 

@@ -15,7 +15,7 @@ namespace kronattn {
 
 namespace {
 
-constexpr double u = unit_roundoff;
+constexpr double u = unit_roundoff, u_single = unit_roundoff_single;
 
 /// std::min and std::max of values: loops with references to them stay scalar.
 double least(double a, double b) {
@@ -28,13 +28,6 @@ double greatest(double a, double b) {
 /// A bound for rows that are not computed yet: their own bounds are computed in another order of operations.
 double with_slack(double bound) {
   return bound == 0 ? 0 : bound * (1 + 1e-9) + 8 * 0x1p-1074;
-}
-
-/// Likewise for float.
-constexpr double u_single = 0x1p-24;
-double gamma_single(double roundings) {
-  return roundings * u_single < 0.5 ? roundings * u_single / (1 - roundings * u_single) * (1 + 4 * u)
-                                    : HUGE_VAL;
 }
 
 /// |log(1 + x)| for |x| <= ratio, from above.
@@ -92,7 +85,7 @@ void OutputColumn::finish(const double* quotients, const double* errors, Index r
 
 PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Coordinates& coordinates,
                                              double unit, const std::vector<double>& monomials_per_degree,
-                                             Precision output_precision)
+                                             Precision output_precision, Index single_from)
     : units_(coordinates, output_precision),
       columns_(shape.sum_columns()),
       tuples_(coordinates.tuples),
@@ -101,24 +94,45 @@ PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Co
       mean_roundings_(static_cast<double>(shape.width + 6 * shape.order() + 16)) {
   double monomials = 0;
   for (double count : monomials_per_degree) monomials += count;
+  const auto degree = static_cast<Index>(monomials_per_degree.size()) - 1;
   // Underflow: an operation on features, products, weights or coefficients loses at most 2^-1074, and what
   // multiplies it afterwards sums up, over the monomials of degree m, to at most (2 sum_l |w_l| / unit)^m: of
   // the head, not of the row, whose own entries may be tiny beside those that queries are scaled by.
   const double largest_weight = std::max(2.0, 2 * coordinates.weights.cwiseAbs().sum() / unit * own_rounding);
   double underflow = 0x1p-1000 * monomials;
+  const bool some_single = single_from <= degree;
+  if (some_single) {
+    // 2^-126 where it is float's: of the rows of a mode, a feature's products and what they are multiplied
+    // with; of a query, its feature, and once for each monomial the sum that this multiplies (N >= 2^-modes).
+    const auto modes = static_cast<double>(shape.modes());
+    underflow += 0x1p-126 * (modes * static_cast<double>(4 * degree + 8) * coordinates.rows_per_weight +
+                             monomials * std::exp2(modes + 3));
+  }
+  // Sums of products of keys, and these times weights, must not overflow.
+  const bool overflows =
+      some_single && !(tuples_ * std::pow(largest_weight, static_cast<double>(degree)) < 0x1p120);
   const std::vector<double> blocks =
       most_blocks(monomials_per_degree, least_query_block, monomials_of_a_part(shape.sum_columns()));
-  const auto degree = static_cast<Index>(monomials_per_degree.size()) - 1;
   for (Index m = 0; m <= degree; ++m, underflow *= largest_weight) {
-    double roundings = 0;
-    for (Index rows : shape.keys) roundings += KeyAggregate::roundings(m, rows, coordinates.rows_per_weight);
+    double roundings = 0, single = 0;
+    for (Index rows : shape.keys) {
+      roundings += KeyAggregate::roundings(m, rows, coordinates.rows_per_weight);
+      single += KeyAggregate::roundings_in_single(m, rows);
+    }
     roundings += static_cast<double>(shape.modes());                  // product over the modes
     roundings += static_cast<double>(5 * m + 1);                      // multinomial weights, w_l / unit
     roundings += static_cast<double>(std::max<Index>(m - 1, 0)) + 1;  // query feature times sum
     roundings +=
         static_cast<double>(most_query_block) + blocks[static_cast<std::size_t>(m)];  // sum of the monomials
     roundings += static_cast<double>(degree + 4);  // the coefficient; sum over the degrees
-    roundings_.push_back(gamma(roundings));
+    double relative = gamma(roundings);
+    if (m >= single_from) {
+      // What queries are multiplied with; their entries, products of these, and the sum of a block.
+      single += static_cast<double>(1 + m + std::max<Index>(m - 1, 0) + 1 + query_block_monomials());
+      const double of_single = overflows ? HUGE_VAL : gamma_single(single);
+      relative = (relative + of_single + relative * of_single) * own_rounding;
+    }
+    roundings_.push_back(relative);
     underflows_.push_back(underflow);
   }
 }

@@ -35,6 +35,7 @@
 
 #include "coordinates.hpp"
 #include "measure.hpp"
+#include "monomials.hpp"
 #include "row_polynomial.hpp"
 #include "types.hpp"
 
@@ -79,7 +80,7 @@ class OutputUnits {
 };
 
 /// Query rows that are evaluated and finished together, one lane each.
-inline constexpr Index most_lanes = 32;
+inline constexpr Index most_lanes = 48;
 using Lanes = std::array<double, most_lanes>;
 
 /// A group as the kernel leaves it.
@@ -109,9 +110,10 @@ struct FinishedGroup {
 class PolynomialCertificate {
  public:
   /// Powers of the scores are in units of `unit`. `monomials_per_degree` (g + 1): how many of each degree are
-  /// summed.
+  /// summed. `single_from` as in MonomialChoice.
   PolynomialCertificate(const ProblemShape& shape, const Coordinates& coordinates, double unit,
-                        const std::vector<double>& monomials_per_degree, Precision output_precision);
+                        const std::vector<double>& monomials_per_degree, Precision output_precision,
+                        Index single_from = all_in_double);
 
   /// Finishes the rows of a group. Cost O(lanes g d_v).
   void finish(const RowGroup& group, FinishedGroup& finished) const;

@@ -25,11 +25,11 @@ double total_degree_rank(const ProblemShape& shape, Index degree) {
 }
 
 DegreeNeeds foresee(const MeasuredHead& head, const ProblemShape& shape, const Coordinates& coordinates,
-                    GapBudget budget, Precision output_precision) {
+                    GapBudget budget, Precision output_precision, Index single_from) {
   const QueryMeasurement& queries = head.changed.queries;
   const double unit = score_unit(head);
   const auto certificate = [&](const std::vector<double>& monomials) {
-    return PolynomialCertificate(shape, coordinates, unit, monomials, output_precision);
+    return PolynomialCertificate(shape, coordinates, unit, monomials, output_precision, single_from);
   };
   const auto foresight = [&](Index degree, double below, double above, double deviation) {
     const RowPolynomial polynomial = suited_polynomial(head.scores, degree, 0, below, above, deviation, unit);

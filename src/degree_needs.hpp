@@ -19,7 +19,7 @@ double total_degree_rank(const ProblemShape& shape, Index degree);
 /// How many rows need which degree, as foreseen.
 struct DegreeNeeds {
   std::vector<double> rows;  // rows[g] need degree g
-  double beyond = 0;         // need more than rounding in double precision allows
+  double beyond = 0;         // need more than rounding allows
 
   Index highest() const { return static_cast<Index>(rows.size()) - 1; }
   double above(Index degree) const {
@@ -29,9 +29,9 @@ struct DegreeNeeds {
   }
 };
 
-/// `shape` and `coordinates` are the changed ones. Counts are scaled to all rows where a part of them was
-/// measured.
+/// `shape` and `coordinates` are the changed ones; `single_from` as in MonomialChoice. Counts are scaled to
+/// all rows where a part of them was measured.
 DegreeNeeds foresee(const MeasuredHead& head, const ProblemShape& shape, const Coordinates& coordinates,
-                    GapBudget budget, Precision output_precision);
+                    GapBudget budget, Precision output_precision, Index single_from);
 
 }  // namespace kronattn

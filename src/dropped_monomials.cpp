@@ -9,7 +9,8 @@
 namespace kronattn {
 
 DroppedMonomials::DroppedMonomials(const Monomials& monomials, const MeasuredHead& head,
-                                   const ProblemShape& shape, const std::vector<int>& query_exponents)
+                                   const ProblemShape& shape, const std::vector<int>& query_exponents,
+                                   Index single_from)
     : weights_(monomials.count()), reach_(monomials.degree() + 1, monomials.variables()) {
   weights_(0) = 1;
   reach_.row(0).setOnes();
@@ -18,7 +19,7 @@ DroppedMonomials::DroppedMonomials(const Monomials& monomials, const MeasuredHea
     counts.push_back(static_cast<double>(monomials.of_degree(m).size()));
   const std::vector<double> blocks =
       most_blocks(counts, least_query_block, monomials_of_a_part(shape.sum_columns()));
-  roundings_.push_back(0);
+  of_kept_.push_back(0);
   for (Index m = 1; m <= monomials.degree(); ++m) {
     for (Index l = 0; l < monomials.variables(); ++l) {
       long double reach = std::abs(static_cast<long double>(shape.scale)) / score_unit(head);
@@ -30,8 +31,11 @@ DroppedMonomials::DroppedMonomials(const Monomials& monomials, const MeasuredHea
     // A degree's weights multiply up along the parents, of every lower degree, with this degree's reach.
     Vector all = multinomial_weights(monomials, reach_.row(m).transpose());
     weights_.segment(range.begin, range.size()) = all.segment(range.begin, range.size());
-    roundings_.push_back(static_cast<double>(5 * m + most_query_block + 2) +
-                         blocks[static_cast<std::size_t>(m)]);
+    // In float: a point's entries, the product of m of them, what multiplies it.
+    const double single = m >= single_from ? gamma_single(static_cast<double>(2 * m)) : 0;
+    of_kept_.push_back(
+        gamma(static_cast<double>(5 * m + most_query_block + 2) + blocks[static_cast<std::size_t>(m)]) +
+        single / (1 - single) * (1 + 1e-10));
   }
 }
 
@@ -58,7 +62,7 @@ void DroppedMonomials::finish(const double* points, const double* kept, Index b,
     all = sums;
     for (Index power = 1; power < m; ++power) all *= sums;
     const double of_all = gamma(static_cast<double>(m * (reach_.cols() + 4) + 8));
-    const double of_kept = gamma(roundings_[static_cast<std::size_t>(m)]);
+    const double of_kept = of_kept_[static_cast<std::size_t>(m)];
     for (Index i = 0; i < b; ++i) {
       const double known = kept[m * b + i];
       dropped[m * b + i] = std::max(0.0, all(i) - known) + (of_all * all(i) + of_kept * known) * (1 + 1e-10);

@@ -22,9 +22,10 @@ class DroppedMonomials {
   /// Nothing is dropped.
   DroppedMonomials() = default;
 
-  /// For the kept `monomials` of queries in units of 2^exponents (Coordinates). Cost O(g r).
+  /// For the kept `monomials` of queries in units of 2^exponents (Coordinates). `single_from` as in
+  /// MonomialChoice. Cost O(g r).
   DroppedMonomials(const Monomials& monomials, const MeasuredHead& head, const ProblemShape& shape,
-                   const std::vector<int>& query_exponents);
+                   const std::vector<int>& query_exponents, Index single_from = all_in_double);
 
   bool none() const { return weights_.size() == 0; }
 
@@ -40,8 +41,8 @@ class DroppedMonomials {
 
  private:
   Vector weights_;
-  Matrix reach_;                   // (g + 1, d) x_l = |point_l| reach(m, l)
-  std::vector<double> roundings_;  // (g + 1) of the kept sum
+  Matrix reach_;                 // (g + 1, d) x_l = |point_l| reach(m, l)
+  std::vector<double> of_kept_;  // (g + 1) relative error of the kept sum
 };
 
 }  // namespace kronattn

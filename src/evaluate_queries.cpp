@@ -19,6 +19,14 @@ std::vector<double> monomials_per_degree(const Monomials& monomials) {
   return counts;
 }
 
+/// Of the first `count` monomials.
+template <class T>
+CombinedSums<T> sums_in(const Matrix& combined, const Vector& magnitudes, Index count) {
+  const Index columns = combined.cols();
+  return {columns, Eigen::Map<const Buffer<double>>(combined.data(), count * columns).cast<T>(),
+          magnitudes.head(std::min(count, magnitudes.size())).array().cast<T>()};
+}
+
 }  // namespace
 
 /// What one thread needs beside: buffers, and the polynomials it has made.
@@ -27,38 +35,77 @@ struct QueryEvaluation::Worker {
       : of(evaluation),
         chooser(of.head_.scores, of.certificate_, score_unit(of.head_), of.monomials_.degree(), of.budget_),
         points(of.shape_.width, query_tile_rows),
-        group_points(query_tile_rows * of.shape_.width),
-        moments(query_tile_rows * (of.monomials_.degree() + 1) * of.combined_.columns),
+        in_double(of.shape_.width),
+        in_single(of.single_from_ <= of.monomials_.degree() ? of.shape_.width : 0),
+        moments(query_tile_rows * (of.monomials_.degree() + 1) * columns),
         kept(query_tile_rows * (of.monomials_.degree() + 1)),
+        dropped_points(of.dropped_.none() ? 0 : lanes * of.shape_.width),
         dropped((of.monomials_.degree() + 1) * lanes) {
     if (lanes > most_lanes) throw std::logic_error("the kernel's groups of queries are too large");
     batch.lanes = lanes;
     if (!of.dropped_.none()) batch.dropped = dropped.data();
   }
 
-  Index moments_of_a_group() const { return lanes * (of.monomials_.degree() + 1) * of.combined_.columns; }
-  double* kept_of(Index group) { return kept.data() + group * lanes * (of.monomials_.degree() + 1); }
-  double* points_of(Index group) { return group_points.data() + group * lanes * points.rows(); }
+  /// What the kernel of one precision works on: queries by its own groups.
+  template <class T>
+  struct Kernel {
+    explicit Kernel(Index width) : points(query_tile_rows * width) {}
+    const T* of_group(Index group, Index width) const { return points.data() + group * lanes * width; }
+
+    const Index lanes = query_group_rows<T>();
+    Buffer<T> points, buffer;  // [group][coordinate][row]
+  };
+
+  Moments moments_of(Index group) {
+    const Index rows = group * lanes * (of.monomials_.degree() + 1);
+    return {moments.data() + rows * columns, kept.data() + rows, lanes};
+  }
+
+  /// Row `place` of those that are evaluated; the last group is filled up with the last row.
+  Index row_at(const std::vector<Index>& order, Index place) const {
+    return order[std::min(static_cast<std::size_t>(place), order.size() - 1)];
+  }
+
+  /// Points of the rows `order` in whole groups.
+  template <class T>
+  void gather_points(const std::vector<Index>& order, Index rows, Kernel<T>& kernel) {
+    const Index width = points.rows();
+    for (Index first = 0; first < rows; first += kernel.lanes)
+      for (Index l = 0; l < width; ++l)
+        for (Index i = 0; i < kernel.lanes; ++i)
+          kernel.points(first * width + l * kernel.lanes + i) =
+              static_cast<T>(points(l, row_at(order, first + i)));
+  }
+
+  /// Adds the moments of the given degrees of one part to those of a group of rows.
+  template <class T>
+  void add_moments(const Subtree& part, Index group, const CombinedSums<T>& combined, Range degrees,
+                   Kernel<T>& kernel) {
+    if (degrees.size() <= 0) return;
+    Moments to = moments_of(group);
+    for (Index row = 0; row < lanes; row += kernel.lanes, to.sums += kernel.lanes, to.kept += kernel.lanes)
+      evaluate_features(of.monomials_, part, combined,
+                        kernel.of_group((group * lanes + row) / kernel.lanes, points.rows()), degrees, to,
+                        kernel.buffer);
+  }
 
   /// Moments of the rows `order` of the tile, by groups; `degrees` of the groups.
   void sum_moments(const std::vector<Index>& order, const std::vector<Index>& degrees) {
-    const auto rows = static_cast<Index>(order.size());
-    for (std::size_t g = 0; g < degrees.size(); ++g) {
-      const auto group = static_cast<Index>(g);
-      const Index first = group * lanes;
-      for (Index l = 0; l < points.rows(); ++l)
-        for (Index i = 0; i < lanes; ++i)  // the last group is filled up with its last row
-          points_of(group)[l * lanes + i] =
-              points(l, order[static_cast<std::size_t>(std::min(first + i, rows - 1))]);
-      const Index used = lanes * (degrees[g] + 1);
-      std::fill_n(moments.data() + group * moments_of_a_group(), used * of.combined_.columns, 0.0);
-      std::fill_n(kept_of(group), used, 0.0);
+    const auto groups = static_cast<Index>(degrees.size());
+    if (of.single_from_ > 0) gather_points(order, groups * lanes, in_double);
+    if (in_single.points.size() > 0) gather_points(order, groups * lanes, in_single);
+    for (Index group = 0; group < groups; ++group) {
+      const Moments of_group = moments_of(group);
+      const Index used = lanes * (degrees[static_cast<std::size_t>(group)] + 1);
+      std::fill_n(of_group.sums, used * columns, 0.0);
+      std::fill_n(of_group.kept, used, 0.0);
     }
     for (const Subtree& part : of.parts_)
-      for (std::size_t g = 0; g < degrees.size(); ++g) {
-        const auto group = static_cast<Index>(g);
-        evaluate_features(of.monomials_, part, of.combined_, points_of(group), degrees[g],
-                          moments.data() + group * moments_of_a_group(), kept_of(group), buffer);
+      for (Index group = 0; group < groups; ++group) {
+        const Index end = degrees[static_cast<std::size_t>(group)] + 1,
+                    middle = std::min(of.single_from_, end);
+        add_moments(part, group, of.combined_, {0, middle}, in_double);
+        add_moments(part, group, of.combined_single_, {middle, end}, in_single);
       }
   }
 
@@ -77,15 +124,19 @@ struct QueryEvaluation::Worker {
     for (std::size_t g = 0; g < degrees.size(); ++g) {
       const Index first = static_cast<Index>(g) * lanes;
       batch.degree = degrees[g];
-      batch.moments = moments.data() + static_cast<Index>(g) * moments_of_a_group();
+      const Moments of_group = moments_of(static_cast<Index>(g));
+      batch.moments = of_group.sums;
       for (Index lane = 0; lane < lanes; ++lane) {
         const auto i = static_cast<std::size_t>(at(std::min(first + lane, last)));
         batch.scores[static_cast<std::size_t>(lane)] = &scores[i];
         batch.polynomials[static_cast<std::size_t>(lane)] = polynomials[i];
       }
-      if (!of.dropped_.none())
-        of.dropped_.finish(points_of(static_cast<Index>(g)), kept_of(static_cast<Index>(g)), lanes,
-                           degrees[g], dropped.data());
+      if (!of.dropped_.none()) {
+        for (Index l = 0; l < points.rows(); ++l)
+          for (Index i = 0; i < lanes; ++i)
+            dropped_points(l * lanes + i) = points(l, row_at(order, first + i));
+        of.dropped_.finish(dropped_points.data(), of_group.kept, lanes, degrees[g], dropped.data());
+      }
       of.certificate_.finish(batch, finished);
       for (Index place = first; place <= std::min(first + lanes - 1, last); ++place)
         if (!deliver(place - first, first_row + at(place), outputs)) missing.push_back(at(place));
@@ -139,11 +190,15 @@ struct QueryEvaluation::Worker {
   }
 
   const QueryEvaluation& of;
-  const Index lanes = query_group_rows<double>();
+  const Index columns = of.shape_.sum_columns();
+  const Index lanes =  // of a group: where there is float, of its kernel's
+      of.single_from_ <= of.monomials_.degree() ? query_group_rows<float>() : query_group_rows<double>();
   RowChooser chooser;
-  Matrix points;                               // (d, tile) one coordinate per row
-  Buffer<double> group_points, moments, kept;  // [group][...][row]
-  Buffer<double> dropped, buffer;
+  Matrix points;  // (d, tile) one coordinate per row
+  Kernel<double> in_double;
+  Kernel<float> in_single;
+  Buffer<double> moments, kept;            // [group][...][row]
+  Buffer<double> dropped_points, dropped;  // of a group
   RowGroup batch;
   FinishedGroup finished;
   std::int64_t evaluated = 0;
@@ -152,21 +207,25 @@ struct QueryEvaluation::Worker {
 QueryEvaluation::QueryEvaluation(const MeasuredHead& head, const ProblemShape& shape,
                                  const Coordinates& coordinates, const Monomials& monomials,
                                  const Matrix& combined, DroppedMonomials dropped, Precision output_precision,
-                                 Promise promise, bool degree_is_fixed)
+                                 Promise promise, bool degree_is_fixed, Index single_from)
     : head_(head),
       shape_(shape),
       coordinates_(coordinates),
       monomials_(monomials),
-      combined_{combined.cols(), Eigen::Map<const Buffer<double>>(combined.data(), combined.size()),
-                dropped.weights()},
+      single_from_(single_from),
       parts_(subtrees(monomials, monomials_of_a_part(combined.cols()))),
       dropped_(std::move(dropped)),
       promise_(promise),
       bounds_(head.changed.modes, shape),
-      certificate_(shape, coordinates, score_unit(head), monomials_per_degree(monomials), output_precision),
+      certificate_(shape, coordinates, score_unit(head), monomials_per_degree(monomials), output_precision,
+                   single_from),
       budget_(degree_is_fixed ? GapBudget()
                               : GapBudget::of(coordinates, promise, output_precision).with_reserve()) {
   if (!dropped_.none()) budget_ = budget_.half();
+  const bool some_single = single_from <= monomials.degree();
+  combined_ = sums_in<double>(combined, dropped_.weights(),
+                              some_single ? monomials.of_degree(single_from).begin : monomials.count());
+  if (some_single) combined_single_ = sums_in<float>(combined, dropped_.weights(), monomials.count());
 }
 
 QueryEvaluation::~QueryEvaluation() = default;

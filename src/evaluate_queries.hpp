@@ -53,10 +53,12 @@ struct RowOutputs {
 class QueryEvaluation {
  public:
   /// `combined`: G (r, d_v + 1). What is given by reference must outlive this. Rows take the degree that they
-  /// need for the promise (RowChooser), or, with the degree fixed, the highest.
+  /// need for the promise (RowChooser), or, with the degree fixed, the highest. `single_from` as in
+  /// MonomialChoice.
   QueryEvaluation(const MeasuredHead& head, const ProblemShape& shape, const Coordinates& coordinates,
                   const Monomials& monomials, const Matrix& combined, DroppedMonomials dropped,
-                  Precision output_precision, Promise promise, bool degree_is_fixed);
+                  Precision output_precision, Promise promise, bool degree_is_fixed,
+                  Index single_from = all_in_double);
   ~QueryEvaluation();
 
   /// Evaluates rows, cut into tiles from the first one on: `queries` (rows, d) as they stand in the file,
@@ -75,7 +77,9 @@ class QueryEvaluation {
   const ProblemShape& shape_;
   const Coordinates& coordinates_;
   const Monomials& monomials_;
-  CombinedSums<double> combined_;
+  Index single_from_;
+  CombinedSums<double> combined_;        // of lower degrees than that
+  CombinedSums<float> combined_single_;  // of the others
   std::vector<Subtree> parts_;
   DroppedMonomials dropped_;
   Promise promise_;

@@ -103,10 +103,26 @@ void form_roots(const Monomials& monomials, Range roots, const T* points, Index 
   }
 }
 
+/// A block's features alone.
+template <class T>
+void form_block(const BlockOf<T>& of, Index vectors) {
+  const BlockOf<T> block = of;
+  const Lanes<T> d;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  for (Index a = 0; a < block.count; ++a) {
+    const T* parent = block.parent_of(a);
+    const T* axis = block.axis_of(a);
+    T* here = block.here + a * block.rows;
+    for (Index row = 0; row < vectors * lanes; row += lanes)
+      hn::Store(hn::Mul(hn::Load(d, parent + row), hn::Load(d, axis + row)), d, here + row);
+  }
+}
+
 // ---- evaluate ---------------------------------------------------------------------------------------------
 
 template <int columns_here, Features from, class T>
-HWY_NOINLINE void evaluate_block(const BlockOf<T>& of, const T* sums, Index columns, double* moments) {
+HWY_NOINLINE void evaluate_block(const BlockOf<T>& of, const T* sums, Index columns, double* moments,
+                                 Index rows) {
   constexpr int vectors = vectors_together;
   const BlockOf<T> block = of;  // a local: nothing that is stored here can change it
   const Lanes<T> d;
@@ -136,7 +152,7 @@ HWY_NOINLINE void evaluate_block(const BlockOf<T>& of, const T* sums, Index colu
   for (int c = 0; c < columns_here; ++c)
 #pragma GCC unroll 16
     for (int v = 0; v < vectors; ++v) {
-      double* to = moments + c * block.rows + v * lanes;
+      double* to = moments + c * rows + v * lanes;
       if constexpr (sizeof(T) == sizeof(double)) {
         hn::Store(hn::Add(hn::Load(d, to), accumulators[c][v]), d, to);
       } else {
@@ -152,12 +168,13 @@ HWY_NOINLINE void evaluate_block(const BlockOf<T>& of, const T* sums, Index colu
 }
 
 template <Features from, int columns_here = most_query_columns, class T>
-void evaluate_columns(Index count, const BlockOf<T>& block, const T* sums, Index columns, double* moments) {
+void evaluate_columns(Index count, const BlockOf<T>& block, const T* sums, Index columns, double* moments,
+                      Index rows) {
   if constexpr (columns_here > 0) {
     if (count == columns_here)
-      evaluate_block<columns_here, from>(block, sums, columns, moments);
+      evaluate_block<columns_here, from>(block, sums, columns, moments, rows);
     else
-      evaluate_columns<from, columns_here - 1>(count, block, sums, columns, moments);
+      evaluate_columns<from, columns_here - 1>(count, block, sums, columns, moments, rows);
   }
 }
 
@@ -175,25 +192,30 @@ void add_magnitudes(const BlockOf<T>& block, const T* magnitudes, double* kept) 
 
 template <class T>
 void evaluate_part(const Monomials& monomials, const Subtree& part, const CombinedSums<T>& combined,
-                   const T* points, Index degree, double* moments, double* kept, Buffer<T>& buffer) {
+                   const T* points, Range degrees, const Moments& moments, Buffer<T>& buffer) {
   const Index rows = vectors_together * static_cast<Index>(hn::Lanes(Lanes<T>()));
   const Index columns = combined.columns, level = query_block * rows;
   const bool with_magnitudes = combined.magnitudes.size() > 0;
-  const Index last = std::min(degree, part.highest_degree());
-  if (part.degree > last) return;
+  const Index last = std::min(degrees.end - 1, part.highest_degree());
+  if (part.degree > last || part.highest_degree() < degrees.begin) return;
   if (const Index size = level * (last - part.degree + 1); buffer.size() < size) buffer.resize(size);
   walk(monomials, part, last, query_block, [&](Index m, Range range, Range parents) {
     const BlockOf<T> block =
         block_of(monomials, range, parents, points, buffer.data() + (m - part.degree) * level, rows, level);
     const bool root = m == part.degree;
     if (root) form_roots(monomials, range, points, rows, Index{vectors_together}, block.here);
+    if (m < degrees.begin) {
+      if (!root) form_block(block, Index{vectors_together});
+      return;
+    }
     for_each_block({0, columns}, most_query_columns, [&](Index first, Index count) {
       with_features(root || first > 0, m < last || count < columns || with_magnitudes, [&](auto from) {
         evaluate_columns<from()>(count, block, combined.sums.data() + range.begin * columns + first, columns,
-                                 moments + (m * columns + first) * rows);
+                                 moments.sums + (m * columns + first) * moments.rows, moments.rows);
       });
     });
-    if (with_magnitudes) add_magnitudes(block, combined.magnitudes.data() + range.begin, kept + m * rows);
+    if (with_magnitudes)
+      add_magnitudes(block, combined.magnitudes.data() + range.begin, moments.kept + m * moments.rows);
   });
 }
 
@@ -331,11 +353,12 @@ HWY_NOINLINE void add_products(const T* products, Index count, double to_high, s
 }
 
 template <class T>
-void aggregate_part(const Monomials& monomials, const Subtree& part, Index from_degree,
-                    const PackedKeys<T>& keys, PartialSums& sums, Buffer<T>& buffer) {
+void aggregate_part(const Monomials& monomials, const Subtree& part, Range degrees, const PackedKeys<T>& keys,
+                    PartialSums& sums, Buffer<T>& buffer) {
   constexpr Index rows = aggregate_tile_rows<T>, level = key_block * rows;
   const Index columns = keys.columns(), lanes = static_cast<Index>(hn::Lanes(Lanes<T>()));
-  const Index last = part.highest_degree(), levels = last - part.degree + 1;
+  const Index last = std::min(degrees.end - 1, part.highest_degree()), levels = last - part.degree + 1;
+  if (levels <= 0 || part.highest_degree() < degrees.begin) return;
   const Index block_products = key_block * columns + 64;
   if (const Index size = level * levels + block_products; buffer.size() < size) buffer.resize(size);
   T* products = buffer.data() + level * levels;
@@ -344,13 +367,16 @@ void aggregate_part(const Monomials& monomials, const Subtree& part, Index from_
                                       buffer.data() + (m - part.degree) * level, rows, level);
     const bool root = m == part.degree;
     if (root) form_roots(monomials, range, keys.points(), rows, keys.vectors(), block.here);
+    if (m < degrees.begin) {
+      if (!root) form_block(block, keys.vectors());
+      return;
+    }
     for_each_block({0, columns}, most_key_columns, [&](Index first, Index count) {
       with_features(root || first > 0, m < last || count < columns, [&](auto from) {
         aggregate_columns<from()>(count, block, keys.weighted() + first * lanes, columns, keys.vectors(),
                                   products + first);
       });
     });
-    if (m < from_degree) return;
     const Range of_degree = part.degrees[static_cast<std::size_t>(m - part.degree)];
     const Index first = (part.first_of(m) + range.begin - of_degree.begin) * columns;
     add_products(products, range.size() * columns, sums.to_high, sums.high.data() + first,
@@ -364,22 +390,24 @@ Index lanes_of_double() {
 Index vectors_of_a_group() {
   return vectors_together;
 }
-void aggregate_double(const Monomials& monomials, const Subtree& part, Index from_degree,
-                      const PackedKeys<double>& keys, PartialSums& sums, Buffer<double>& buffer) {
-  aggregate_part(monomials, part, from_degree, keys, sums, buffer);
+Index monomials_of_a_block() {
+  return query_block;
 }
-void aggregate_float(const Monomials& monomials, const Subtree& part, Index from_degree,
+void aggregate_double(const Monomials& monomials, const Subtree& part, Range degrees,
+                      const PackedKeys<double>& keys, PartialSums& sums, Buffer<double>& buffer) {
+  aggregate_part(monomials, part, degrees, keys, sums, buffer);
+}
+void aggregate_float(const Monomials& monomials, const Subtree& part, Range degrees,
                      const PackedKeys<float>& keys, PartialSums& sums, Buffer<float>& buffer) {
-  aggregate_part(monomials, part, from_degree, keys, sums, buffer);
+  aggregate_part(monomials, part, degrees, keys, sums, buffer);
 }
 void evaluate_double(const Monomials& monomials, const Subtree& part, const CombinedSums<double>& combined,
-                     const double* points, Index degree, double* moments, double* kept,
-                     Buffer<double>& buffer) {
-  evaluate_part(monomials, part, combined, points, degree, moments, kept, buffer);
+                     const double* points, Range degrees, const Moments& moments, Buffer<double>& buffer) {
+  evaluate_part(monomials, part, combined, points, degrees, moments, buffer);
 }
 void evaluate_float(const Monomials& monomials, const Subtree& part, const CombinedSums<float>& combined,
-                    const float* points, Index degree, double* moments, double* kept, Buffer<float>& buffer) {
-  evaluate_part(monomials, part, combined, points, degree, moments, kept, buffer);
+                    const float* points, Range degrees, const Moments& moments, Buffer<float>& buffer) {
+  evaluate_part(monomials, part, combined, points, degrees, moments, buffer);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -391,6 +419,7 @@ namespace kronattn {
 
 HWY_EXPORT(lanes_of_double);
 HWY_EXPORT(vectors_of_a_group);
+HWY_EXPORT(monomials_of_a_block);
 HWY_EXPORT(aggregate_double);
 HWY_EXPORT(aggregate_float);
 HWY_EXPORT(evaluate_double);
@@ -408,30 +437,31 @@ template <class T>
 Index query_group_rows() {
   return HWY_DYNAMIC_DISPATCH(vectors_of_a_group)() * vector_rows<T>();
 }
+Index query_block_monomials() {
+  return HWY_DYNAMIC_DISPATCH(monomials_of_a_block)();
+}
 template Index query_group_rows<double>();
 template Index query_group_rows<float>();
 
 template <>
-void aggregate_features(const Monomials& monomials, const Subtree& part, Index from_degree,
+void aggregate_features(const Monomials& monomials, const Subtree& part, Range degrees,
                         const PackedKeys<double>& keys, PartialSums& sums, Buffer<double>& buffer) {
-  HWY_DYNAMIC_DISPATCH(aggregate_double)(monomials, part, from_degree, keys, sums, buffer);
+  HWY_DYNAMIC_DISPATCH(aggregate_double)(monomials, part, degrees, keys, sums, buffer);
 }
 template <>
-void aggregate_features(const Monomials& monomials, const Subtree& part, Index from_degree,
+void aggregate_features(const Monomials& monomials, const Subtree& part, Range degrees,
                         const PackedKeys<float>& keys, PartialSums& sums, Buffer<float>& buffer) {
-  HWY_DYNAMIC_DISPATCH(aggregate_float)(monomials, part, from_degree, keys, sums, buffer);
+  HWY_DYNAMIC_DISPATCH(aggregate_float)(monomials, part, degrees, keys, sums, buffer);
 }
 template <>
 void evaluate_features(const Monomials& monomials, const Subtree& part, const CombinedSums<double>& combined,
-                       const double* points, Index degree, double* moments, double* kept,
-                       Buffer<double>& buffer) {
-  HWY_DYNAMIC_DISPATCH(evaluate_double)(monomials, part, combined, points, degree, moments, kept, buffer);
+                       const double* points, Range degrees, const Moments& moments, Buffer<double>& buffer) {
+  HWY_DYNAMIC_DISPATCH(evaluate_double)(monomials, part, combined, points, degrees, moments, buffer);
 }
 template <>
 void evaluate_features(const Monomials& monomials, const Subtree& part, const CombinedSums<float>& combined,
-                       const float* points, Index degree, double* moments, double* kept,
-                       Buffer<float>& buffer) {
-  HWY_DYNAMIC_DISPATCH(evaluate_float)(monomials, part, combined, points, degree, moments, kept, buffer);
+                       const float* points, Range degrees, const Moments& moments, Buffer<float>& buffer) {
+  HWY_DYNAMIC_DISPATCH(evaluate_float)(monomials, part, combined, points, degrees, moments, buffer);
 }
 
 }  // namespace kronattn

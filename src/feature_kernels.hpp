@@ -14,6 +14,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "monomials.hpp"
@@ -36,6 +37,7 @@ Index query_group_rows();
 /// CPU; and of a key block.
 inline constexpr Index least_query_block = 64, most_query_block = 128;
 inline constexpr Index key_block = 64;
+Index query_block_monomials();
 
 /// Monomials of a part: their key sums fit a second-level cache beside the rows.
 inline Index monomials_of_a_part(Index columns) {
@@ -45,6 +47,15 @@ inline Index monomials_of_a_part(Index columns) {
 /// Key rows whose features are summed in T before they enter the order-independent sums: a feature is 2 kB.
 template <class T>
 inline constexpr Index aggregate_tile_rows = 2048 / static_cast<Index>(sizeof(T));
+
+/// Roundings that a row's product goes through, its own included, until it is in the sum of a tile of `rows`
+/// rows: vector after vector, then the lanes by halves.
+template <class T>
+double tile_sum_roundings(Index rows) {
+  const Index lanes = vector_rows<T>();
+  return static_cast<double>((std::min(aggregate_tile_rows<T>, rows) + lanes - 1) / lanes) +
+         std::log2(static_cast<double>(lanes));
+}
 
 /// A tile of keys as the kernel reads it.
 template <class T>
@@ -93,25 +104,32 @@ struct PartialSums {
   std::int64_t terms = 0;           // tiles that are in
 };
 
-/// Adds the sums of one tile over the monomials of `part` of degree `from_degree` and up. `buffer` grows as
-/// needed. Cost: 2 rows count columns flops.
+/// Adds the sums of one tile over the monomials of `part` of the given degrees. `buffer` grows as needed.
+/// Cost: 2 rows count columns flops.
 template <class T>
-void aggregate_features(const Monomials& monomials, const Subtree& part, Index from_degree,
+void aggregate_features(const Monomials& monomials, const Subtree& part, Range degrees,
                         const PackedKeys<T>& keys, PartialSums& sums, Buffer<T>& buffer);
 
 /// What queries are multiplied with.
 template <class T>
 struct CombinedSums {
   Index columns = 0;
-  Buffer<T> sums;        // G (r, columns)
+  Buffer<T> sums;        // G (r, columns), of the degrees that are evaluated
   Buffer<T> magnitudes;  // (r), or empty
 };
 
-/// Adds the part's share of the moments of query_group_rows() queries up to `degree`: points
-/// [coordinate][row], moments [degree][column][row]; where there are magnitudes also kept [degree][row] +=
-/// sum |q^a| magnitudes(a). Cost: 2 rows count columns flops.
+/// Where moments are added to: [degree][column][row] with so many rows, and [degree][row] of what is kept.
+struct Moments {
+  double* sums;
+  double* kept;  // nullptr where there are no magnitudes
+  Index rows;
+};
+
+/// Adds the part's share of the moments of the given degrees of query_group_rows() queries, points
+/// [coordinate][row]; where there are magnitudes also sum |q^a| magnitudes(a) to what is kept. Cost: 2 rows
+/// count columns flops.
 template <class T>
 void evaluate_features(const Monomials& monomials, const Subtree& part, const CombinedSums<T>& combined,
-                       const T* points, Index degree, double* moments, double* kept, Buffer<T>& buffer);
+                       const T* points, Range degrees, const Moments& moments, Buffer<T>& buffer);
 
 }  // namespace kronattn

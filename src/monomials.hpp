@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "types.hpp"
@@ -23,12 +24,19 @@ namespace kronattn {
 /// C(n, k) as a floating number: exact while it fits 53 bits, then within a few roundings; may be infinite.
 double binomial(double n, double k);
 
+/// A degree that no monomial has.
+inline constexpr Index all_in_double = std::numeric_limits<Index>::max();
+
 /// Which monomials: those of total degree up to `degree` that weigh at least `threshold`, where
 /// weight(a) = prod_l axis_weights(l)^a_l / a_l!, and whose parents are in. All of them where threshold is 0.
+/// And which of them are computed in float.
 struct MonomialChoice {
   Index degree = 0;
   double threshold = 0;
-  Vector axis_weights;  // (d), not used where threshold is 0
+  Vector axis_weights;                // (d), not used where threshold is 0
+  Index single_from = all_in_double;  // from this degree on, features and their sums within a tile are float
+
+  bool has_single() const { return single_from <= degree; }
 };
 
 class Monomials {

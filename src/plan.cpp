@@ -38,13 +38,21 @@ RankOfDegree total_degree_ranks(const ProblemShape& shape, Index degree) {
 PlannedHead polynomial_head(PlannedHead head, const ProblemShape& shape, const ProblemShape& file_shape,
                             MonomialChoice choice, const RankOfDegree& ranks, const DegreeNeeds& needs) {
   Estimate& estimate = head.estimate;
+  const auto counted = [&](Index degree) {
+    const double all = ranks[static_cast<std::size_t>(degree)];
+    if (choice.single_from > degree) return all;
+    const double in_double =
+        choice.single_from > 0 ? ranks[static_cast<std::size_t>(choice.single_from) - 1] : 0;
+    return counted_monomials(in_double, all - in_double);
+  };
   estimate.rank = ranks.back();
   estimate.rows_exact = needs.above(choice.degree);
-  double monomials = estimate.rank * needs.beyond;
+  double monomials = estimate.rank * needs.beyond, work = counted(choice.degree) * needs.beyond;
   double squares = static_cast<double>(choice.degree * choice.degree) * needs.beyond;  // of the rows' degrees
   for (Index g = 0; g <= needs.highest(); ++g) {
     const Index own = std::min(g, choice.degree);
     monomials += needs.rows[static_cast<std::size_t>(g)] * ranks[static_cast<std::size_t>(own)];
+    work += needs.rows[static_cast<std::size_t>(g)] * counted(own);
     squares += needs.rows[static_cast<std::size_t>(g)] * static_cast<double>(own * own);
   }
   estimate.mean_row_rank = monomials / static_cast<double>(shape.queries);
@@ -53,8 +61,8 @@ PlannedHead polynomial_head(PlannedHead head, const ProblemShape& shape, const P
   estimate.exact_flops = exact_work(file_shape, estimate.rows_exact, head.plan.exact_arithmetic);
   estimate.own_flops = own_work(shape, estimate.rank, choice.degree,
                                 squares / std::max(1.0, static_cast<double>(shape.queries)));
-  estimate.flops = aggregate_work(shape, estimate.rank) +
-                   evaluate_work(monomials, static_cast<double>(columns)) + estimate.own_flops +
+  const double of_sums = head.plan.sums_are_given ? 0 : aggregate_work(shape, counted(choice.degree));
+  estimate.flops = of_sums + evaluate_work(work, static_cast<double>(columns)) + estimate.own_flops +
                    late_work(estimate.rows_exact) + estimate.exact_flops;
   estimate.memory_bytes = polynomial_memory(shape, estimate.rank);
   head.plan.method = Method::polynomial;
@@ -121,8 +129,10 @@ class Planning {
                    "; need a rank below " + short_number(largest_rank) + " and a degree of at most " +
                    std::to_string(largest_degree));
     planned_.plan.degree_is_fixed = true;
-    planned_.estimate.reason = "degree " + std::to_string(degree) + " was asked for";
-    return of_total_degree(degree, all_rows_of(degree));
+    const Index single_from = wishes_.arithmetic == Precision::single_precision ? 0 : all_in_double;
+    planned_.estimate.reason =
+        "degree " + std::to_string(degree) + with_single({degree, 0, {}, single_from}) + " was asked for";
+    return of_total_degree(degree, all_rows_of(degree), single_from);
   }
 
   PlannedHead exact(std::string reason) {
@@ -156,17 +166,20 @@ class Planning {
       throw NoPlan(wishes_.sums->name + " has sums of degree " + std::to_string(choice.degree) +
                    (choice.threshold > 0 ? " without light monomials" : "") + "; degree " +
                    std::to_string(*wishes_.degree) + " was asked for");
+    if (choice.has_single() && wishes_.arithmetic == Precision::double_precision)
+      throw NoPlan(wishes_.sums->name + " has sums in single precision; double was asked for");
     planned_.plan.degree_is_fixed = wishes_.degree.has_value();
+    planned_.plan.sums_are_given = true;
     const Monomials monomials = planned_monomials(shape_.width, choice);
     RankOfDegree ranks;
     for (Index g = 0; g <= choice.degree; ++g)
       ranks.push_back(static_cast<double>(monomials.of_degree(std::min(g, monomials.degree())).end));
     const DegreeNeeds needs =
         wishes_.degree ? all_rows_of(choice.degree)
-                       : foresee_degrees((choice.threshold > 0 ? budget().half() : budget()).with_reserve());
+                       : foresee_degrees((choice.threshold > 0 ? budget().half() : budget()).with_reserve(),
+                                         choice.single_from);
     PlannedHead head = polynomial_head(planned_, shape_, file_shape_, choice, ranks, needs);
-    head.plan.sums_are_given = true;
-    head.estimate.flops -= aggregate_work(shape_, head.estimate.rank);
+    planned_.plan.sums_are_given = false;
     head.estimate.reason = "the sums of degree " + std::to_string(choice.degree) + " at rank " +
                            short_number(head.estimate.rank) + " are there, in " + wishes_.sums->name;
     if (wishes_.method != Method::automatic || wishes_.degree || head.estimate.rows_exact == 0) return head;
@@ -178,7 +191,44 @@ class Planning {
   }
 
   PlannedHead polynomial() {
-    const DegreeNeeds needs = foresee_degrees(budget().with_reserve());
+    return least_work([&](Index single_from) { return polynomial_in(single_from); });
+  }
+
+  /// The cheapest way.
+  PlannedHead cheapest() {
+    return least_work([&](Index single_from) { return cheapest_in(single_from); });
+  }
+
+ private:
+  /// Of the plans with all monomials in double, and with those of the highest degrees in float, where most of
+  /// the work and least of the roundings are, the one of least work. Throws what the one in double throws
+  /// where there is none.
+  template <class PlanIn>
+  PlannedHead least_work(PlanIn plan_in) {
+    constexpr Index degrees_in_single = 4;
+    const PlannedHead begun = planned_;
+    std::optional<PlannedHead> best;
+    std::optional<NoPlan> refusal;
+    const auto consider = [&](Index single_from) {
+      planned_ = begun;
+      try {
+        PlannedHead head = plan_in(single_from);
+        if (!best || head.estimate.flops < best->estimate.flops) best = std::move(head);
+      } catch (const NoPlan& reason) {
+        if (!refusal) refusal = reason;
+      }
+    };
+    consider(all_in_double);
+    if (wishes_.arithmetic != Precision::double_precision) {
+      const Index highest = foresee_degrees(budget(), all_in_double).highest();
+      for (Index m = highest; m >= 0 && m > highest - degrees_in_single; --m) consider(m);
+    }
+    if (!best) throw *refusal;
+    return *std::move(best);
+  }
+
+  PlannedHead polynomial_in(Index single_from) {
+    const DegreeNeeds needs = foresee_degrees(budget().with_reserve(), single_from);
     if (needs.beyond > 0)
       throw NoPlan(
           "epsilon " + short_number(*wishes_.epsilon) +
@@ -189,10 +239,10 @@ class Planning {
     const Index degree = needs.highest();
     const double rank = total_degree_rank(shape_, degree);
     if (std::optional<PlannedHead> lighter =
-            with_dropped_monomials(of_total_degree(degree, needs).estimate.flops)) {
+            with_dropped_monomials(of_total_degree(degree, needs, single_from).estimate.flops, single_from)) {
       lighter->estimate.reason =
           "the polynomial method was asked for; degree " + std::to_string(lighter->plan.degree()) +
-          " without " +
+          with_single(lighter->plan.monomials) + " without " +
           short_number(total_degree_rank(shape_, lighter->plan.degree()) - lighter->estimate.rank) +
           " light monomials is foreseen to keep the promise";
       return *lighter;
@@ -203,14 +253,14 @@ class Planning {
                    " GB of memory per rank; need a rank below " + short_number(largest_rank) +
                    ", a larger --epsilon or --method exact");
     planned_.estimate.reason = "the polynomial method was asked for; degree " + std::to_string(degree) +
+                               with_single({degree, 0, {}, single_from}) +
                                " is the smallest that is foreseen to keep the promise";
-    return of_total_degree(degree, needs);
+    return of_total_degree(degree, needs, single_from);
   }
 
-  /// The cheapest way, rows above a degree summed exactly where that is cheaper than the next degree for all
-  /// keys.
-  PlannedHead cheapest() {
-    const DegreeNeeds needs = foresee_degrees(budget());
+  /// Rows above a degree are summed exactly where that is cheaper than the next degree for all keys.
+  PlannedHead cheapest_in(Index single_from) {
+    const DegreeNeeds needs = foresee_degrees(budget(), single_from);
     std::optional<PlannedHead> best;
     for (Index degree = 0; degree <= needs.highest(); ++degree) {
       if (needs.above(degree) > 0 && !exact_keeps()) continue;
@@ -218,14 +268,15 @@ class Planning {
         continue;  // that is the exact method
       const double rank = total_degree_rank(shape_, degree);
       if (rank > largest_rank || polynomial_memory(shape_, rank) > largest_automatic_memory) break;
-      PlannedHead head = of_total_degree(degree, needs);
+      PlannedHead head = of_total_degree(degree, needs, single_from);
       if (!best || head.estimate.flops < best->estimate.flops) best = std::move(head);
     }
-    if (std::optional<PlannedHead> lighter = with_dropped_monomials(best ? best->estimate.flops : HUGE_VAL))
+    if (std::optional<PlannedHead> lighter =
+            with_dropped_monomials(best ? best->estimate.flops : HUGE_VAL, single_from))
       best = std::move(lighter);
     if (best) {
       const std::string polynomial = "degree " + std::to_string(best->plan.degree()) + " at rank " +
-                                     short_number(best->estimate.rank) +
+                                     short_number(best->estimate.rank) + with_single(best->plan.monomials) +
                                      (best->plan.monomials.threshold > 0 ? ", light monomials dropped," : "");
       if (best->estimate.flops >= without_polynomials() && exact_keeps())
         return exact("exact takes " + short_number(without_polynomials()) + " flops, " + polynomial +
@@ -240,7 +291,6 @@ class Planning {
                  " GB a rank");
   }
 
- private:
   DegreeNeeds all_rows_of(Index degree) const {
     DegreeNeeds all;
     all.rows.assign(static_cast<std::size_t>(degree) + 1, 0);
@@ -283,6 +333,12 @@ class Planning {
   double without_polynomials() const {
     return by_subsets() ? subset_flops(file_shape_, *two_valued_) : tuple_work();
   }
+  static std::string with_single(const MonomialChoice& choice) {
+    if (!choice.has_single()) return "";
+    return choice.single_from == 0
+               ? " in single precision"
+               : " (in single precision from " + std::to_string(choice.single_from) + " on)";
+  }
   std::string at(Index degree) const {
     return "degree " + std::to_string(degree) + " at rank " + short_number(total_degree_rank(shape_, degree));
   }
@@ -292,25 +348,25 @@ class Planning {
     const Index degree = paper_degree(planned_.estimate.score_bound, *wishes_.epsilon);
     return degree < 0 ? "" : "; without rounding " + at(degree) + " would do";
   }
-  PlannedHead of_total_degree(Index degree, const DegreeNeeds& needs) const {
-    return polynomial_head(planned_, shape_, file_shape_, {degree, 0, {}}, total_degree_ranks(shape_, degree),
-                           needs);
+  PlannedHead of_total_degree(Index degree, const DegreeNeeds& needs, Index single_from) const {
+    return polynomial_head(planned_, shape_, file_shape_, {degree, 0, {}, single_from},
+                           total_degree_ranks(shape_, degree), needs);
   }
 
   /// The cheapest way with light monomials dropped, if it is well below `flops`. Half of the budget is
   /// theirs.
-  std::optional<PlannedHead> with_dropped_monomials(double flops) const {
+  std::optional<PlannedHead> with_dropped_monomials(double flops, Index single_from) const {
     const Vector weights = axis_weights();
     std::optional<PlannedHead> best;
     if (!weights.allFinite() || head_.sample.queries.rows() == 0 ||
         weights.maxCoeff() < uneven_weights * weights.minCoeff())
       return best;
-    const DegreeNeeds needs = foresee_degrees(budget().half().with_reserve());
+    const DegreeNeeds needs = foresee_degrees(budget().half().with_reserve(), single_from);
     if (needs.beyond > 0 && !exact_keeps()) return best;
     for (Index degree = needs.highest(); degree <= needs.highest() + 1; ++degree) {
       double threshold = 1e-2;
       for (int step = 0; step < most_threshold_steps; ++step, threshold /= 4) {
-        const MonomialChoice choice{degree, threshold, weights};
+        const MonomialChoice choice{degree, threshold, weights, single_from};
         try {
           const Monomials monomials = Monomials::chosen(shape_.width, choice, largest_chosen_rank);
           RankOfDegree ranks;
@@ -318,7 +374,7 @@ class Planning {
             ranks.push_back(static_cast<double>(monomials.of_degree(g).end));
           PlannedHead head = polynomial_head(planned_, shape_, file_shape_, choice, ranks, needs);
           if (head.estimate.flops > 0.9 * flops) break;
-          if (!sample_holds(monomials)) continue;
+          if (!sample_holds(monomials, single_from)) continue;
           flops = head.estimate.flops;
           best = std::move(head);
         } catch (const std::length_error&) {
@@ -341,8 +397,8 @@ class Planning {
   }
 
   /// Whether what is dropped stays within half of the budget on the rows of the sample.
-  bool sample_holds(const Monomials& monomials) const {
-    const DroppedMonomials dropped(monomials, head_, shape_, coordinates_.queries.exponents);
+  bool sample_holds(const Monomials& monomials, Index single_from) const {
+    const DroppedMonomials dropped(monomials, head_, shape_, coordinates_.queries.exponents, single_from);
     const Index rows = std::min<Index>(head_.sample.queries.rows(), most_sampled_rows);
     Matrix queries(rows, shape_.width), points(shape_.width, rows);
     for (Index i = 0; i < rows; ++i)
@@ -370,8 +426,8 @@ class Planning {
   GapBudget budget() const {
     return GapBudget::of(coordinates_, wishes_.row_promise(promise_), wishes_.output_precision);
   }
-  DegreeNeeds foresee_degrees(GapBudget budget) const {
-    return foresee(head_, shape_, coordinates_, budget, wishes_.output_precision);
+  DegreeNeeds foresee_degrees(GapBudget budget, Index single_from) const {
+    return foresee(head_, shape_, coordinates_, budget, wishes_.output_precision, single_from);
   }
 
   const MeasuredHead& head_;
@@ -429,24 +485,29 @@ Monomials planned_monomials(Index width, const MonomialChoice& choice) {
 }
 
 MonomialChoice larger(const MonomialChoice& choice) {
-  return {choice.degree + 1, choice.threshold / 16, choice.axis_weights};
+  return {choice.degree + 1, choice.threshold / 16, choice.axis_weights, all_in_double};
+}
+
+bool raises_anew(const MonomialChoice& choice) {
+  return choice.threshold > 0 || choice.has_single();
 }
 
 Method remedy_for(std::int64_t rows, const Plan& plan, Index planned_degree, const ProblemShape& shape,
                   const Wishes& wishes) {
   // Where monomials are dropped the sums are made anew, of as many monomials as there may be.
-  const bool anew = plan.monomials.threshold > 0;
+  const bool drops = plan.monomials.threshold > 0;
   const double next_rank =
-      anew ? 4 * static_cast<double>(planned_monomials(shape.width, plan.monomials).count())
-           : total_degree_rank(shape, plan.degree() + 1);
+      drops ? 4 * static_cast<double>(planned_monomials(shape.width, plan.monomials).count())
+            : total_degree_rank(shape, plan.degree() + 1);
   const bool can_raise = plan.degree() < planned_degree + most_raises && next_rank <= largest_rank &&
                          (wishes.method == Method::polynomial ||
                           polynomial_memory(shape, next_rank) <= largest_automatic_memory);
   const auto count = static_cast<double>(rows);
-  const double more_monomials = anew ? next_rank : next_rank - total_degree_rank(shape, plan.degree());
+  const double more_monomials =
+      raises_anew(plan.monomials) ? next_rank : next_rank - total_degree_rank(shape, plan.degree());
   const double raise =
       aggregate_work(shape, more_monomials) +
-      evaluate_work(count * next_rank, static_cast<double>(shape.sum_columns() + (anew ? 1 : 0)));
+      evaluate_work(count * next_rank, static_cast<double>(shape.sum_columns() + (drops ? 1 : 0)));
   if (wishes.method == Method::automatic &&
       (!can_raise || exact_work(shape, count, plan.exact_arithmetic) <= raise))
     return Method::exact;

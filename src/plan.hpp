@@ -31,9 +31,8 @@ struct Wishes {
   Method method = Method::automatic;
   std::optional<Index> degree;  // exactly this total degree
   Precision output_precision = Precision::double_precision;
-  /// Of rows that are summed exactly; none: whichever is quicker and keeps the promise. The polynomial method
-  /// has double alone: float's roundings in sums over keys would break most promises (mathematics.md, E8 in
-  /// float32).
+  /// None: whichever is quicker and keeps the promise. Single lets the polynomial method have double for the
+  /// monomials whose roundings in float would break the promise (mathematics.md, E8 in float32).
   std::optional<Precision> arithmetic;
   bool change_coordinates = true;
   bool second_moments = false;
@@ -88,8 +87,12 @@ class NoPlan : public std::runtime_error {
 /// The monomials of a plan. Throws NoPlan where they are more than can be.
 Monomials planned_monomials(Index width, const MonomialChoice& choice);
 
-/// The next larger choice: a degree more, and where lighter monomials are dropped, fewer of them.
+/// The next larger choice: a degree more, and where lighter monomials are dropped, fewer of them; in double.
 MonomialChoice larger(const MonomialChoice& choice);
+
+/// Whether the sums of the next larger choice are made anew: those that are there are of other monomials, or
+/// some of them in float.
+bool raises_anew(const MonomialChoice& choice);
 
 /// Chooses method and degree from the spreads of all rows' scores. `promise` as in Wishes. Throws NoPlan.
 PlannedHead make_plan(const MeasuredHead& head, const ProblemShape& shape, double promise,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -38,6 +39,13 @@ inline constexpr double unit_roundoff = 0x1p-53;
 /// bound ends.
 inline double gamma(double roundings) {
   const double product = roundings * unit_roundoff;
+  return product < 0.5 ? product / (1 - product) * (1 + 4 * unit_roundoff) : HUGE_VAL;
+}
+
+/// Likewise for float.
+inline constexpr double unit_roundoff_single = 0x1p-24;
+inline double gamma_single(double roundings) {
+  const double product = roundings * unit_roundoff_single;
   return product < 0.5 ? product / (1 - product) * (1 + 4 * unit_roundoff) : HUGE_VAL;
 }
 

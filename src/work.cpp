@@ -19,6 +19,7 @@ struct Counted {
   double exponential;       // a tuple's exp and bookkeeping
   double single_precision;  // in float, of both of these
   double single_scores;     // with scores alone in float
+  double single_monomial;   // a monomial of the polynomial method in float
 };
 
 constexpr Counted counted = {.feature = 3.6,
@@ -31,7 +32,8 @@ constexpr Counted counted = {.feature = 3.6,
                              .exact_flop = 0.96,
                              .exponential = 37,
                              .single_precision = 0.42,
-                             .single_scores = 0.5};
+                             .single_scores = 0.5,
+                             .single_monomial = 0.5};
 
 double key_rows(const ProblemShape& shape) {
   double rows = 0;
@@ -55,6 +57,10 @@ double evaluate_flops(const ProblemShape& shape, double rows, double rank) {
 
 double key_sum_bytes(const ProblemShape& shape, double rank) {
   return 16 * rank * sum_columns(shape);
+}
+
+double counted_monomials(double in_double, double in_single) {
+  return in_double + counted.single_monomial * in_single;
 }
 
 double aggregate_work(const ProblemShape& shape, double rank) {

@@ -22,6 +22,8 @@ double key_sum_bytes(const ProblemShape& shape, double rank);
 /// Work that ranks share: the key sums of all modes; `monomials`, summed over query rows, times the columns
 /// of what they are multiplied with (d_v + 1, one more where monomials are dropped); query rows by the exact
 /// method.
+/// How many monomials in double take the time of these, of which some are in float.
+double counted_monomials(double in_double, double in_single);
 double aggregate_work(const ProblemShape& shape, double rank);
 double evaluate_work(double monomials, double columns);
 double exact_work(const ProblemShape& shape, double rows, ExactArithmetic arithmetic = {});

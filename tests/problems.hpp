@@ -141,6 +141,7 @@ struct Settings {
   double threshold = 0;  // monomials lighter than this are dropped
   double weight_of_box = 0.3;
   bool second_moments = false;
+  Index single_from = all_in_double;
 };
 
 /// G (r, columns), all of it.
@@ -160,7 +161,7 @@ inline RowOutputs solve_polynomial(const Problem& problem, Index degree, const S
   const Monomials monomials = Monomials::chosen(shape.width, {degree, settings.threshold, weights}, 1e7);
   std::vector<KeyAggregate> modes;
   for (std::size_t m = 0; m < problem.keys.size(); ++m) {
-    modes.emplace_back(monomials.count(), shape.keys[m], shape.sum_columns());
+    modes.emplace_back(monomials.count(), shape.keys[m], shape.sum_columns(), settings.single_from);
     modes.back().absorb(monomials, 0, problem.keys[m], problem.values[m], head.change, coordinates,
                         static_cast<Index>(m));
   }
@@ -170,9 +171,10 @@ inline RowOutputs solve_polynomial(const Problem& problem, Index degree, const S
       head, shape, coordinates, monomials,
       combined_sums(modes, multinomial_weights(monomials, coordinates.weights / score_unit(head)),
                     shape.sum_columns()),
-      settings.threshold > 0 ? DroppedMonomials(monomials, head, shape, coordinates.queries.exponents)
-                             : DroppedMonomials(),
-      settings.output_precision, promise, settings.epsilon == 0);
+      settings.threshold > 0
+          ? DroppedMonomials(monomials, head, shape, coordinates.queries.exponents, settings.single_from)
+          : DroppedMonomials(),
+      settings.output_precision, promise, settings.epsilon == 0, settings.single_from);
   return evaluation.evaluate(problem.queries);
 }
 

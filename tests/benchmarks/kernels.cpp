@@ -144,7 +144,7 @@ void aggregate(benchmark::State& state) {
     for (const Subtree& part : work.parts) {
       PartialSums partial(part.count * work.columns, sums.to_high());
       for (const PackedKeys<T>& keys : work.keys)
-        aggregate_features(work.monomials, part, 0, keys, partial, work.buffer);
+        aggregate_features(work.monomials, part, {0, state.range(1) + 1}, keys, partial, work.buffer);
       benchmark::DoNotOptimize(partial.high.data());
     }
   });
@@ -160,8 +160,8 @@ void evaluate(benchmark::State& state) {
     for (const Subtree& part : work.parts)
       for (Index group = 0; group < Work<T>::groups; ++group)
         evaluate_features(work.monomials, part, work.combined,
-                          work.points.data() + group * work.monomials.variables() * rows, degree,
-                          work.moments.data() + group * moments, nullptr, work.buffer);
+                          work.points.data() + group * work.monomials.variables() * rows, {0, degree + 1},
+                          {work.moments.data() + group * moments, nullptr, rows}, work.buffer);
   });
 }
 

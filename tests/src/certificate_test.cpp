@@ -213,6 +213,68 @@ TEST(Certificate, HoldsWhereMonomialsAreDropped) {
   EXPECT_GT(loose, 100);  // thresholds that matter
 }
 
+TEST(Certificate, HoldsWhereMonomialsAreInSingle) {
+  for (const auto& [name, family] : families()) {
+    std::vector<double> ratios;
+    for (std::uint64_t seed = 1; seed <= 3; ++seed)
+      for (const std::vector<Index>& keys : key_shapes)
+        for (Index degree : {0, 1, 2, 3, 5, 8, 12})
+          for (Index single_from : {Index{0}, Index{1}, degree / 2, degree}) {
+            const Problem problem =
+                family(seed * 1000 + static_cast<std::uint64_t>(degree), keys, 2 + degree % 3);
+            testing::Settings settings{.single_from = single_from};
+            if (seed == 2) settings.threshold = 1e-3;
+            if (seed == 3) settings.change = settings.second_moments = true;
+            check_rows(problem, testing::solve_polynomial(problem, degree, settings), name, ratios);
+          }
+    std::printf("%-28s bound / true error: median %9.3g, smallest %7.3f\n", name.c_str(), median(ratios),
+                *std::min_element(ratios.begin(), ratios.end()));
+  }
+}
+
+TEST(Certificate, FollowsTheRoundingsOfSingle) {
+  // Degrees are high enough for all else to be small; of the lowest degree in float, the terms are a power of
+  // the scores over a factorial.
+  const Problem problem = testing::random_problem({3000}, 60, 6, 3, Uniform(12, -1, 1));
+  const auto errors = [&](Index single_from) {
+    const RowOutputs outputs = testing::solve_polynomial(problem, 10, {.single_from = single_from});
+    std::vector<double> ratios;
+    check_rows(problem, outputs, "in single from " + std::to_string(single_from), ratios);
+    return std::pair(outputs.error_bound.maxCoeff() / problem.promise(), median(ratios));
+  };
+  const auto [all, all_ratio] = errors(0);
+  const auto [most, most_ratio] = errors(2);
+  const auto [few, few_ratio] = errors(5);
+  std::printf(
+      "bounds in single from degree 0, 2, 5 on: %.3g, %.3g, %.3g; over the true error %.3g, %.3g, %.3g\n",
+      all, most, few, all_ratio, most_ratio, few_ratio);
+  EXPECT_GT(all, 1e-6);
+  EXPECT_LT(all, 1e-4);
+  EXPECT_LT(most, all / 2);
+  EXPECT_LT(few, all / 100);
+  EXPECT_LT(few, 1e-6);
+}
+
+TEST(Certificate, InSingleHoldsForEntriesOfAnySize) {
+  std::vector<double> ratios;
+  for (double size : {1e-30, 1e-12, 1.0, 1e12, 1e30})
+    for (const std::vector<Index>& keys : {std::vector<Index>{600}, {23, 31}})
+      for (double spread : {1.0, 1e-9, 1e-25}) {
+        Problem problem = testing::random_problem(keys, 20, 3, 2, Uniform(5, -1, 1));
+        problem.queries *= size;  // and keys the other way: the scores are the same
+        problem.queries.col(1) *= spread;
+        problem.queries.row(7) *= spread;
+        problem.keys[0] /= size;
+        for (Index j = 0; j < keys[0]; j += 2) problem.keys[0].row(j) *= spread;
+        problem.values[0] *= size;
+        problem.values[0].row(0) *= spread;
+        for (Index single_from : {0, 2, 6})
+          check_rows(problem, testing::solve_polynomial(problem, 6, {.single_from = single_from}),
+                     "entries of any size", ratios);
+      }
+  EXPECT_GT(ratios.size(), 500U);
+}
+
 TEST(Certificate, OfTheExactMethodIsCoveredByItsWorstCase) {
   for (const auto& [name, family] : families())
     for (const std::vector<Index>& keys : key_shapes) {

@@ -67,6 +67,7 @@ void check_aggregate(double tolerance) {
     for (Index columns : column_counts)
       for (Index rows : {Index{1}, Index{61}, aggregate_tile_rows<T>}) {
         const Index from_degree = std::min<Index>(rows % 3, monomials.degree());
+        const Index end = std::max(from_degree + 1, monomials.degree() + 1 - rows % 2);
         const Matrix keys = testing::random_matrix(monomials.variables(), rows, uniform);
         const Matrix weighted = testing::random_matrix(columns, rows, uniform);
         Matrix plain = Matrix::Zero(monomials.count(), columns);
@@ -82,10 +83,14 @@ void check_aggregate(double tolerance) {
         for (const Subtree& part : subtrees(monomials, 100)) {
           PartialSums partial(part.count * columns, sums.to_high());
           for (partial.terms = 0; partial.terms < 2; ++partial.terms)
-            aggregate_features(monomials, part, from_degree, packed, partial, buffer);
-          const Index lower = part.first_of(std::clamp(from_degree, part.degree, part.highest_degree() + 1));
-          EXPECT_TRUE((partial.high.head(lower * columns) == 0).all());
-          for (Index m = std::max(from_degree, part.degree); m <= part.highest_degree(); ++m) {
+            aggregate_features(monomials, part, {from_degree, end}, packed, partial, buffer);
+          const auto first_of = [&](Index m) {
+            return columns * part.first_of(std::clamp(m, part.degree, part.highest_degree() + 1));
+          };
+          EXPECT_TRUE((partial.high.head(first_of(from_degree)) == 0).all());
+          EXPECT_TRUE((partial.high.tail(partial.high.size() - first_of(end)) == 0).all());
+          for (Index m = std::max(from_degree, part.degree); m <= std::min(part.highest_degree(), end - 1);
+               ++m) {
             const Range range = part.degrees[static_cast<std::size_t>(m - part.degree)];
             sums.merge(range.begin * columns, partial.high.data() + part.first_of(m) * columns,
                        partial.low.data() + part.first_of(m) * columns, range.size() * columns,
@@ -95,7 +100,9 @@ void check_aggregate(double tolerance) {
         for (Index a = 0; a < monomials.count(); ++a)
           for (Index c = 0; c < columns; ++c)
             ASSERT_NEAR(sums[a * columns + c],
-                        a < monomials.of_degree(from_degree).begin ? 0 : 2 * plain(a, c),
+                        a < monomials.of_degree(from_degree).begin || a >= monomials.of_degree(end - 1).end
+                            ? 0
+                            : 2 * plain(a, c),
                         tolerance * static_cast<double>(rows))
                 << "monomial " << a << " column " << c << " of " << columns << " rows " << rows;
       }
@@ -115,33 +122,42 @@ void check_evaluate(double tolerance) {
   for (const Monomials& monomials : index_sets())
     for (Index columns : column_counts)
       for (Index degree : {monomials.degree(), monomials.degree() / 2}) {
+        const Index from_degree = std::min<Index>(columns % 3, degree);
+        const Index stride = 2 * rows;  // of the moments
         const bool magnitudes = columns == 4;
         CombinedSums<T> combined{columns, Buffer<T>(monomials.count() * columns), Buffer<T>()};
         for (T& sum : combined.sums) sum = static_cast<T>(uniform());
         if (magnitudes) combined.magnitudes = Buffer<T>::Constant(monomials.count(), T{0.5});
         Buffer<T> points(monomials.variables() * rows), buffer;
         for (T& point : points) point = static_cast<T>(uniform());
-        Buffer<double> moments = Buffer<double>::Zero((degree + 1) * columns * rows);
-        Buffer<double> kept = Buffer<double>::Zero((degree + 1) * rows);
+        Buffer<double> moments = Buffer<double>::Zero((degree + 1) * columns * stride);
+        Buffer<double> kept = Buffer<double>::Zero((degree + 1) * stride);
         for (const Subtree& part : subtrees(monomials, 60))
-          evaluate_features(monomials, part, combined, points.data(), degree, moments.data(), kept.data(),
-                            buffer);
+          evaluate_features(monomials, part, combined, points.data(), {from_degree, degree + 1},
+                            {moments.data() + rows, kept.data() + rows, stride}, buffer);
+        const auto none = [&](const Buffer<double>& all, Index above) {
+          for (Index j = 0; j < all.size(); ++j)
+            if ((j % stride < rows || j < above * stride) && all(j) != 0) return false;
+          return true;
+        };
+        EXPECT_TRUE(none(moments, from_degree * columns));
+        EXPECT_TRUE(none(kept, from_degree));
         for (Index i = 0; i < rows; ++i) {
           Vector point(monomials.variables());
           for (Index l = 0; l < point.size(); ++l) point(l) = static_cast<double>(points(l * rows + i));
           const Vector all = features(monomials, point);
-          for (Index m = 0; m <= degree; ++m) {
+          for (Index m = from_degree; m <= degree; ++m) {
             const Range range = monomials.of_degree(m);
             for (Index c = 0; c < columns; ++c) {
               double sum = 0;
               for (Index a = range.begin; a < range.end; ++a)
                 sum += all(a) * static_cast<double>(combined.sums(a * columns + c));
-              ASSERT_NEAR(moments((m * columns + c) * rows + i), sum, tolerance)
+              ASSERT_NEAR(moments((m * columns + c) * stride + rows + i), sum, tolerance)
                   << "degree " << m << " column " << c << " of " << columns << " row " << i;
             }
             if (magnitudes) {
-              ASSERT_NEAR(kept(m * rows + i), all.segment(range.begin, range.size()).cwiseAbs().sum() / 2,
-                          tolerance);
+              ASSERT_NEAR(kept(m * stride + rows + i),
+                          all.segment(range.begin, range.size()).cwiseAbs().sum() / 2, tolerance);
             }
           }
         }
@@ -166,7 +182,8 @@ TEST(EvaluateFeatures, ARowsBitsDependNeitherOnItsNeighboursNorOnTheirDegree) {
   const auto moments_of = [&](Index row, Index degree) {
     Buffer<double> moments = Buffer<double>::Zero((degree + 1) * columns * rows);
     for (const Subtree& part : subtrees(monomials, 300))
-      evaluate_features(monomials, part, combined, points.data(), degree, moments.data(), nullptr, buffer);
+      evaluate_features(monomials, part, combined, points.data(), {0, degree + 1},
+                        {moments.data(), nullptr, rows}, buffer);
     std::vector<double> low;
     for (Index j = 0; j < 4 * columns; ++j) low.push_back(moments(j * rows + row));
     return low;

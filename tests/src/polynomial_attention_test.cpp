@@ -130,6 +130,40 @@ TEST(PolynomialAttention, EvaluatesRowsToTheDegreeTheyNeed) {
   }
 }
 
+TEST(PolynomialAttention, InSingleFromADegreeOnIsTheSameBelowIt) {
+  const Problem problem = testing::random_problem({1300, 40}, 1, 4, 2, testing::Uniform(11, -1, 1));
+  const ProblemShape shape = problem.shape();
+  const MeasuredHead head = testing::measure(problem);
+  const Coordinates coordinates(head.changed, shape);
+  const Monomials monomials = Monomials::of_total_degree(4, 6);
+  const auto sums_from = [&](Index single_from, int threads, Index block) {
+    omp_set_num_threads(threads);
+    KeyAggregate sums(monomials.count(), 1300, 3, single_from);
+    for (Index begin = 0; begin < 1300; begin += block) {
+      const Index rows = std::min(block, 1300 - begin);
+      sums.absorb(monomials, 0, problem.keys[0].middleRows(begin, rows),
+                  problem.values[0].middleRows(begin, rows), head.change, coordinates, 0);
+    }
+    omp_set_num_threads(2);
+    return sums;
+  };
+  KeyAggregate in_double = sums_from(all_in_double, 1, 1300), mixed = sums_from(4, 1, 1300),
+               in_blocks = sums_from(4, 2, 512);
+  EXPECT_TRUE(std::ranges::equal(mixed.words(0), in_blocks.words(0)));
+  double largest = 0;
+  for (Index a = 0; a < monomials.count(); ++a)
+    for (Index c = 0; c < 3; ++c) {
+      const double off = std::abs(mixed(a, c) - in_double(a, c));
+      if (a < monomials.of_degree(4).begin) {
+        EXPECT_EQ(off, 0) << a;
+      } else {
+        largest = std::max(largest, off);
+      }
+    }
+  EXPECT_GT(largest, 1e-9);
+  EXPECT_LT(largest, 1300 * 4e-6);
+}
+
 TEST(PolynomialAttention, TakesADegreeInAfterwards) {
   Problem problem = testing::random_problem({700, 90}, 1, 3, 2, testing::Uniform(10, -1, 1));
   const ProblemShape shape = problem.shape();
