@@ -170,9 +170,10 @@ double head_bytes(const ProblemShape& shape, const PlannedHead& head, int ranks)
   const double tile = word * static_cast<double>(key_tile_rows) * (d + columns);
   const double exact = modes * 3 * tile + omp_get_max_threads() * (modes * 2 * tile + 0x1p20);
   if (head.plan.method == Method::exact) return exact + head.estimate.memory_bytes;
-  // Where there is float, as much again: twice as many rows of half the size.
-  const double precisions = head.plan.monomials.has_single() ? 2 : 1;
-  const double features = precisions * word *
+  // Where there is float, it has twice as many rows of half the size at a time; and what queries are
+  // multiplied with, of all monomials.
+  const bool has_single = head.plan.monomials.has_single();
+  const double features = (has_single ? 2 : 1) * word *
                           static_cast<double>(key_block * aggregate_tile_rows<double> +
                                               most_query_block * query_group_rows<double>());
   const double rows = static_cast<double>(query_tile_rows);
@@ -182,7 +183,8 @@ double head_bytes(const ProblemShape& shape, const PlannedHead& head, int ranks)
   const double thread = degrees * (features + moments) + points + partial + 4 * tile + 0x1p20;
   // Sums of all ranks beside this rank's own, which are gone when what queries are multiplied with is there.
   const double shares = ranks > 1 ? 2 * modes * columns / ranks : 0;
-  return head.estimate.memory_bytes + std::max(columns + 3, shares) * word * head.estimate.rank +
+  const double combined = (has_single ? 1.5 : 1) * (columns + 3);
+  return head.estimate.memory_bytes + std::max(combined, shares) * word * head.estimate.rank +
          omp_get_max_threads() * thread + exact;
 }
 

@@ -71,6 +71,17 @@ Coordinates::Coordinates(const HeadMeasurement& head, const ProblemShape& shape)
                             HUGE_VAL);
   }
 
+  power_shares.fill(1);
+  for (const ModeMeasurement& mode : head.modes)
+    for (std::size_t p = 1; p < power_shares.size(); ++p) {
+      long double share = 0;
+      for (Index l = 0; l < shape.width; ++l)
+        if (mode.largest_key(l) > 0)
+          share = std::max(share, mode.power_mean(l, static_cast<Index>(p)) / mode.largest_key(l));
+      power_shares[p] *= std::min(
+          1.0, static_cast<double>(std::pow(share, static_cast<long double>(p))) * (1 + 16 * unit_roundoff));
+    }
+
   for (std::size_t m = 0; m < head.modes.size(); ++m)
     for (Index c = 0; c < shape.value_width; ++c) {
       const int exponent = values[m].exponents[static_cast<std::size_t>(c)];

@@ -8,6 +8,7 @@
 // entries. Which coordinates these are is decided before (change_of_coordinates.hpp).
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "measure.hpp"
@@ -34,11 +35,15 @@ struct Coordinates {
   std::vector<ColumnScaling> keys;    // per mode, (d)
   std::vector<ColumnScaling> values;  // per mode, (d_v): one exponent for all columns of a mode
   int value_exponent = 0;             // outputs are 2^this times what scaled values give
-  int weight_exponent = 0;      // key weights are 2^this times the scaled ones, whose largest is in [1/2, 1]
-  double tuples = 1;            // N in scaled weights: the sum over all key tuples of their weights
-  double rows_per_weight = 1;   // largest over the modes: rows over the sum of scaled weights, at least 1
-  Vector weights;               // (d) scale * 2^(sum of the exponents of coordinate l); may be infinite
-  Vector box;                   // (d) |score| of scaled query q is at most sum_l |q_l| box(l), rounded up
+  int weight_exponent = 0;     // key weights are 2^this times the scaled ones, whose largest is in [1/2, 1]
+  double tuples = 1;           // N in scaled weights: the sum over all key tuples of their weights
+  double rows_per_weight = 1;  // largest over the modes: rows over the sum of scaled weights, at least 1
+  Vector weights;              // (d) scale * 2^(sum of the exponents of coordinate l); may be infinite
+  Vector box;                  // (d) |score| of scaled query q is at most sum_l |q_l| box(l), rounded up
+  /// [min(m, 8)] prod over the modes of max_l mean_j |k_jl|^m / max_j |k_jl|^m, from above: over all tuples
+  /// the absolute values of a score's terms of degree m come to at most N times this times the box score's
+  /// power (mathematics.md E6 with the power means of the data in the box's place).
+  std::array<double, 2 * ModeMeasurement::even_powers + 1> power_shares;
   Vector value_min, value_max;  // (d_v) range of V_J = prod_m V_m[j_m], scaled, rounded outwards
 };
 

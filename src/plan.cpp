@@ -130,9 +130,9 @@ class Planning {
                    std::to_string(largest_degree));
     planned_.plan.degree_is_fixed = true;
     const Index single_from = wishes_.arithmetic == Precision::single_precision ? 0 : all_in_double;
-    planned_.estimate.reason =
-        "degree " + std::to_string(degree) + with_single({degree, 0, {}, single_from}) + " was asked for";
-    return of_total_degree(degree, all_rows_of(degree), single_from);
+    PlannedHead head = of_total_degree(degree, all_rows_of(degree), single_from);
+    head.estimate.reason = at_degree(head.plan) + " was asked for";
+    return head;
   }
 
   PlannedHead exact(std::string reason) {
@@ -170,15 +170,11 @@ class Planning {
       throw NoPlan(wishes_.sums->name + " has sums in single precision; double was asked for");
     planned_.plan.degree_is_fixed = wishes_.degree.has_value();
     planned_.plan.sums_are_given = true;
-    const Monomials monomials = planned_monomials(shape_.width, choice);
-    RankOfDegree ranks;
-    for (Index g = 0; g <= choice.degree; ++g)
-      ranks.push_back(static_cast<double>(monomials.of_degree(std::min(g, monomials.degree())).end));
     const DegreeNeeds needs =
         wishes_.degree ? all_rows_of(choice.degree)
                        : foresee_degrees((choice.threshold > 0 ? budget().half() : budget()).with_reserve(),
                                          choice.single_from);
-    PlannedHead head = polynomial_head(planned_, shape_, file_shape_, choice, ranks, needs);
+    PlannedHead head = polynomial_head(planned_, shape_, file_shape_, choice, ranks_of(choice), needs);
     planned_.plan.sums_are_given = false;
     head.estimate.reason = "the sums of degree " + std::to_string(choice.degree) + " at rank " +
                            short_number(head.estimate.rank) + " are there, in " + wishes_.sums->name;
@@ -191,44 +187,7 @@ class Planning {
   }
 
   PlannedHead polynomial() {
-    return least_work([&](Index single_from) { return polynomial_in(single_from); });
-  }
-
-  /// The cheapest way.
-  PlannedHead cheapest() {
-    return least_work([&](Index single_from) { return cheapest_in(single_from); });
-  }
-
- private:
-  /// Of the plans with all monomials in double, and with those of the highest degrees in float, where most of
-  /// the work and least of the roundings are, the one of least work. Throws what the one in double throws
-  /// where there is none.
-  template <class PlanIn>
-  PlannedHead least_work(PlanIn plan_in) {
-    constexpr Index degrees_in_single = 4;
-    const PlannedHead begun = planned_;
-    std::optional<PlannedHead> best;
-    std::optional<NoPlan> refusal;
-    const auto consider = [&](Index single_from) {
-      planned_ = begun;
-      try {
-        PlannedHead head = plan_in(single_from);
-        if (!best || head.estimate.flops < best->estimate.flops) best = std::move(head);
-      } catch (const NoPlan& reason) {
-        if (!refusal) refusal = reason;
-      }
-    };
-    consider(all_in_double);
-    if (wishes_.arithmetic != Precision::double_precision) {
-      const Index highest = foresee_degrees(budget(), all_in_double).highest();
-      for (Index m = highest; m >= 0 && m > highest - degrees_in_single; --m) consider(m);
-    }
-    if (!best) throw *refusal;
-    return *std::move(best);
-  }
-
-  PlannedHead polynomial_in(Index single_from) {
-    const DegreeNeeds needs = foresee_degrees(budget().with_reserve(), single_from);
+    const DegreeNeeds needs = foresee_degrees(budget().with_reserve());
     if (needs.beyond > 0)
       throw NoPlan(
           "epsilon " + short_number(*wishes_.epsilon) +
@@ -239,28 +198,29 @@ class Planning {
     const Index degree = needs.highest();
     const double rank = total_degree_rank(shape_, degree);
     if (std::optional<PlannedHead> lighter =
-            with_dropped_monomials(of_total_degree(degree, needs, single_from).estimate.flops, single_from)) {
-      lighter->estimate.reason =
-          "the polynomial method was asked for; degree " + std::to_string(lighter->plan.degree()) +
-          with_single(lighter->plan.monomials) + " without " +
-          short_number(total_degree_rank(shape_, lighter->plan.degree()) - lighter->estimate.rank) +
+            with_dropped_monomials(of_total_degree(degree, needs).estimate.flops)) {
+      PlannedHead head = with_single(*std::move(lighter), budget().with_reserve());
+      head.estimate.reason =
+          "the polynomial method was asked for; " + at_degree(head.plan) + " without " +
+          short_number(total_degree_rank(shape_, head.plan.degree()) - head.estimate.rank) +
           " light monomials is foreseen to keep the promise";
-      return *lighter;
+      return head;
     }
     if (rank > largest_rank)
       throw NoPlan("epsilon " + short_number(*wishes_.epsilon) + " needs " + at(degree) + " and " +
                    short_number(polynomial_memory(shape_, rank) / 1e9) +
                    " GB of memory per rank; need a rank below " + short_number(largest_rank) +
                    ", a larger --epsilon or --method exact");
-    planned_.estimate.reason = "the polynomial method was asked for; degree " + std::to_string(degree) +
-                               with_single({degree, 0, {}, single_from}) +
-                               " is the smallest that is foreseen to keep the promise";
-    return of_total_degree(degree, needs, single_from);
+    PlannedHead head = with_single(of_total_degree(degree, needs), budget().with_reserve());
+    head.estimate.reason = "the polynomial method was asked for; " + at_degree(head.plan) +
+                           " is the smallest that is foreseen to keep the promise";
+    return head;
   }
 
-  /// Rows above a degree are summed exactly where that is cheaper than the next degree for all keys.
-  PlannedHead cheapest_in(Index single_from) {
-    const DegreeNeeds needs = foresee_degrees(budget(), single_from);
+  /// The cheapest way, rows above a degree summed exactly where that is cheaper than the next degree for all
+  /// keys.
+  PlannedHead cheapest() {
+    const DegreeNeeds needs = foresee_degrees(budget());
     std::optional<PlannedHead> best;
     for (Index degree = 0; degree <= needs.highest(); ++degree) {
       if (needs.above(degree) > 0 && !exact_keeps()) continue;
@@ -268,15 +228,14 @@ class Planning {
         continue;  // that is the exact method
       const double rank = total_degree_rank(shape_, degree);
       if (rank > largest_rank || polynomial_memory(shape_, rank) > largest_automatic_memory) break;
-      PlannedHead head = of_total_degree(degree, needs, single_from);
+      PlannedHead head = of_total_degree(degree, needs);
       if (!best || head.estimate.flops < best->estimate.flops) best = std::move(head);
     }
-    if (std::optional<PlannedHead> lighter =
-            with_dropped_monomials(best ? best->estimate.flops : HUGE_VAL, single_from))
+    if (std::optional<PlannedHead> lighter = with_dropped_monomials(best ? best->estimate.flops : HUGE_VAL))
       best = std::move(lighter);
     if (best) {
-      const std::string polynomial = "degree " + std::to_string(best->plan.degree()) + " at rank " +
-                                     short_number(best->estimate.rank) + with_single(best->plan.monomials) +
+      best = with_single(*std::move(best), budget());
+      const std::string polynomial = at_degree(best->plan) + " at rank " + short_number(best->estimate.rank) +
                                      (best->plan.monomials.threshold > 0 ? ", light monomials dropped," : "");
       if (best->estimate.flops >= without_polynomials() && exact_keeps())
         return exact("exact takes " + short_number(without_polynomials()) + " flops, " + polynomial +
@@ -291,6 +250,7 @@ class Planning {
                  " GB a rank");
   }
 
+ private:
   DegreeNeeds all_rows_of(Index degree) const {
     DegreeNeeds all;
     all.rows.assign(static_cast<std::size_t>(degree) + 1, 0);
@@ -333,11 +293,12 @@ class Planning {
   double without_polynomials() const {
     return by_subsets() ? subset_flops(file_shape_, *two_valued_) : tuple_work();
   }
-  static std::string with_single(const MonomialChoice& choice) {
-    if (!choice.has_single()) return "";
-    return choice.single_from == 0
-               ? " in single precision"
-               : " (in single precision from " + std::to_string(choice.single_from) + " on)";
+  static std::string at_degree(const Plan& plan) {
+    const MonomialChoice& choice = plan.monomials;
+    const std::string degree = "degree " + std::to_string(choice.degree);
+    if (!choice.has_single()) return degree;
+    if (choice.single_from == 0) return degree + " in single precision";
+    return degree + ", in single precision from " + std::to_string(choice.single_from) + " on,";
   }
   std::string at(Index degree) const {
     return "degree " + std::to_string(degree) + " at rank " + short_number(total_degree_rank(shape_, degree));
@@ -348,25 +309,56 @@ class Planning {
     const Index degree = paper_degree(planned_.estimate.score_bound, *wishes_.epsilon);
     return degree < 0 ? "" : "; without rounding " + at(degree) + " would do";
   }
-  PlannedHead of_total_degree(Index degree, const DegreeNeeds& needs, Index single_from) const {
+  PlannedHead of_total_degree(Index degree, const DegreeNeeds& needs,
+                              Index single_from = all_in_double) const {
     return polynomial_head(planned_, shape_, file_shape_, {degree, 0, {}, single_from},
                            total_degree_ranks(shape_, degree), needs);
   }
 
+  RankOfDegree ranks_of(const MonomialChoice& choice) const {
+    if (choice.threshold == 0) return total_degree_ranks(shape_, choice.degree);
+    const Monomials monomials = planned_monomials(shape_.width, choice);
+    RankOfDegree ranks;
+    for (Index g = 0; g <= choice.degree; ++g)
+      ranks.push_back(static_cast<double>(monomials.of_degree(std::min(g, monomials.degree())).end));
+    return ranks;
+  }
+
+  /// The same with the monomials of the highest degrees, which have most of the work and the smallest terms,
+  /// in float, from the degree on that makes it least work. Rows that take more than the plan's degree then
+  /// are left to the exact method, where it may be. `budget`: where no monomials are dropped.
+  PlannedHead with_single(PlannedHead head, GapBudget budget) const {
+    constexpr Index degrees_in_single = 4;
+    if (wishes_.arithmetic == Precision::double_precision) return head;
+    MonomialChoice choice = head.plan.monomials;
+    if (choice.threshold > 0) budget = this->budget().half().with_reserve();
+    const RankOfDegree ranks = ranks_of(choice);
+    const double highest =
+        static_cast<double>(wishes_.method == Method::automatic && exact_keeps() ? shape_.queries / 2 : 0);
+    for (Index m = choice.degree; m >= 0 && m > choice.degree - degrees_in_single; --m) {
+      const DegreeNeeds needs = foresee_degrees(budget, m);
+      if (needs.above(choice.degree) > std::max(highest, head.estimate.rows_exact)) break;
+      choice.single_from = m;
+      PlannedHead single = polynomial_head(planned_, shape_, file_shape_, choice, ranks, needs);
+      if (single.estimate.flops < head.estimate.flops) head = std::move(single);
+    }
+    return head;
+  }
+
   /// The cheapest way with light monomials dropped, if it is well below `flops`. Half of the budget is
   /// theirs.
-  std::optional<PlannedHead> with_dropped_monomials(double flops, Index single_from) const {
+  std::optional<PlannedHead> with_dropped_monomials(double flops) const {
     const Vector weights = axis_weights();
     std::optional<PlannedHead> best;
     if (!weights.allFinite() || head_.sample.queries.rows() == 0 ||
         weights.maxCoeff() < uneven_weights * weights.minCoeff())
       return best;
-    const DegreeNeeds needs = foresee_degrees(budget().half().with_reserve(), single_from);
+    const DegreeNeeds needs = foresee_degrees(budget().half().with_reserve());
     if (needs.beyond > 0 && !exact_keeps()) return best;
     for (Index degree = needs.highest(); degree <= needs.highest() + 1; ++degree) {
       double threshold = 1e-2;
       for (int step = 0; step < most_threshold_steps; ++step, threshold /= 4) {
-        const MonomialChoice choice{degree, threshold, weights, single_from};
+        const MonomialChoice choice{degree, threshold, weights};
         try {
           const Monomials monomials = Monomials::chosen(shape_.width, choice, largest_chosen_rank);
           RankOfDegree ranks;
@@ -374,7 +366,7 @@ class Planning {
             ranks.push_back(static_cast<double>(monomials.of_degree(g).end));
           PlannedHead head = polynomial_head(planned_, shape_, file_shape_, choice, ranks, needs);
           if (head.estimate.flops > 0.9 * flops) break;
-          if (!sample_holds(monomials, single_from)) continue;
+          if (!sample_holds(monomials)) continue;
           flops = head.estimate.flops;
           best = std::move(head);
         } catch (const std::length_error&) {
@@ -397,8 +389,8 @@ class Planning {
   }
 
   /// Whether what is dropped stays within half of the budget on the rows of the sample.
-  bool sample_holds(const Monomials& monomials, Index single_from) const {
-    const DroppedMonomials dropped(monomials, head_, shape_, coordinates_.queries.exponents, single_from);
+  bool sample_holds(const Monomials& monomials) const {
+    const DroppedMonomials dropped(monomials, head_, shape_, coordinates_.queries.exponents);
     const Index rows = std::min<Index>(head_.sample.queries.rows(), most_sampled_rows);
     Matrix queries(rows, shape_.width), points(shape_.width, rows);
     for (Index i = 0; i < rows; ++i)
@@ -426,7 +418,7 @@ class Planning {
   GapBudget budget() const {
     return GapBudget::of(coordinates_, wishes_.row_promise(promise_), wishes_.output_precision);
   }
-  DegreeNeeds foresee_degrees(GapBudget budget, Index single_from) const {
+  DegreeNeeds foresee_degrees(GapBudget budget, Index single_from = all_in_double) const {
     return foresee(head_, shape_, coordinates_, budget, wishes_.output_precision, single_from);
   }
 

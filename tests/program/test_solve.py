@@ -153,8 +153,9 @@ class Answers(SolveTest):
                 ("auto", "auto", "1e-3", "single"), ("single", "auto", "1e-3", "single"),
                 ("double", "auto", "1e-3", "double"), ("auto", "auto", "1e-7", "double"),
                 ("auto", "exact", "1e-3", "double"), ("single", "exact", "1e-3", "single"),
-                ("auto", "auto", "2e-6", "single"), ("auto", "polynomial", "1e-3", "double"),
-                ("single", "polynomial", "1e-3", "double")):
+                ("auto", "auto", "2e-6", "single"), ("auto", "polynomial", "1e-3", "single"),
+                ("double", "polynomial", "1e-3", "double"), ("single", "polynomial", "1e-11", "double"),
+                ("single", "polynomial", "1e-6", "single")):
             with self.subTest(precision=precision, method=method, epsilon=epsilon):
                 for ranks in (1, 3):
                     result = self.solve(problem, "--precision", precision, "--method", method, "--epsilon", epsilon,

@@ -50,6 +50,45 @@ TEST(Plan, ForeseesTheDegreeThatKeepsThePromise) {
     }
 }
 
+TEST(Plan, HasTheHighestDegreesInSingleWhereThePromiseBearsTheirRoundings) {
+  const Planned planned(easy());
+  Index previous = 0;
+  for (double epsilon : {1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12}) {
+    Wishes wishes = wish(epsilon, Method::polynomial);
+    const PlannedHead either = planned.with(wishes);
+    wishes.arithmetic = Precision::single_precision;
+    EXPECT_EQ(planned.with(wishes).plan.monomials.single_from, either.plan.monomials.single_from);
+    wishes.arithmetic = Precision::double_precision;
+    const PlannedHead in_double = planned.with(wishes);
+    EXPECT_FALSE(in_double.plan.monomials.has_single());
+    EXPECT_LE(either.estimate.flops, in_double.estimate.flops);
+    const Index single_from = either.plan.monomials.single_from;
+    EXPECT_GE(single_from, previous) << epsilon;  // the higher, the smaller the promise
+    previous = single_from;
+    const auto misses = [&](Index from) {
+      const RowOutputs outputs =
+          testing::solve_polynomial(easy(), either.plan.degree() + 2, {.single_from = from});
+      return (outputs.error_bound.array() > epsilon * easy().promise()).count();
+    };
+    if (either.plan.monomials.has_single()) {
+      EXPECT_EQ(misses(single_from), 0) << epsilon;
+    }
+    // A good deal lower, roundings alone would break it.
+    if (single_from >= 3) {
+      EXPECT_GT(misses(std::min(single_from, either.plan.degree()) - 3), 0) << epsilon;
+    }
+    EXPECT_EQ(larger(either.plan.monomials).single_from, all_in_double);
+    EXPECT_EQ(raises_anew(either.plan.monomials), either.plan.monomials.has_single());
+  }
+  EXPECT_EQ(planned.with(wish(1e-2, Method::polynomial)).plan.monomials.single_from, 0);
+  EXPECT_GE(previous, 8);
+  Wishes fixed;
+  fixed.degree = 5;
+  EXPECT_FALSE(planned.with(fixed).plan.monomials.has_single());
+  fixed.arithmetic = Precision::single_precision;
+  EXPECT_EQ(planned.with(fixed).plan.monomials.single_from, 0);
+}
+
 TEST(Plan, LeavesAFewHeavyRowsToTheExactMethod) {
   Problem problem = testing::random_problem({3000}, 5000, 8, 8, testing::Uniform(3, -1, 1));
   Planned light(problem);

@@ -13,6 +13,9 @@ TEST(Work, OfTheModesAddsUp) {
   EXPECT_DOUBLE_EQ(aggregate_work(shape, 50), aggregate_work(first, 50) + aggregate_work(second, 50));
   EXPECT_GT(aggregate_work(shape, 50), aggregate_flops(shape, 50));
   EXPECT_DOUBLE_EQ(exact_work(shape, 100), 3000 * exact_work(first, 100));
+  EXPECT_LT(counted_monomials(100, 400), 500);
+  EXPECT_DOUBLE_EQ(counted_monomials(100, 400) + counted_monomials(400, 100),
+                   500 + counted_monomials(0, 500));
   EXPECT_DOUBLE_EQ(evaluate_work(500, 4) - evaluate_work(500, 3), 2 * 500);
   // What a rank does for itself: the same for any number of rows above a thousand, the key sums of each mode.
   EXPECT_DOUBLE_EQ(own_work(shape, 60, 4, 9) - own_work(shape, 50, 4, 9),

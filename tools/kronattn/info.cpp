@@ -126,11 +126,15 @@ Json sums_info(const std::string& path, const Json& header) {
                {"instruction_set", header.at("program").at("instruction set")},
                {"datasets", Json::array()},
                {"shape", header.at("shape")}};
-  for (const Json& head : header.at("heads"))
-    info["heads"].push_back({{"degree", head.at("monomials").at("degree")},
+  for (const Json& head : header.at("heads")) {
+    const Json& degree = head.at("monomials").at("degree");
+    const Json& single_from = head.at("monomials").at("single_from");
+    info["heads"].push_back({{"degree", degree},
                              {"rank", head.at("rank")},
+                             {"single_from_degree", single_from > degree ? Json(nullptr) : single_from},
                              {"light_monomials_dropped", head.at("monomials").at("threshold") > 0},
                              {"coordinates_changed", head.at("changes")}});
+  }
   return info;
 }
 
@@ -239,7 +243,10 @@ std::string sums_text(const Json& info) {
   for (std::size_t h = 0; h < info["heads"].size(); ++h) {
     const Json& head = info["heads"][h];
     text << "  head " << h << ": degree " << head["degree"] << ", rank " << head["rank"]
-         << (head["light_monomials_dropped"] == true ? ", light monomials dropped" : "") << "\n";
+         << (head["light_monomials_dropped"] == true ? ", light monomials dropped" : "");
+    if (!head["single_from_degree"].is_null())
+      text << ", in single precision from degree " << head["single_from_degree"] << " on";
+    text << "\n";
   }
   return text.str();
 }

@@ -193,10 +193,11 @@ void add_wish_options(CommandLine& line) {
        "what scores are multiplied with, any finite number (default: the file's attribute scale, else "
        "1/width)")  //
       ("precision", po::value<std::string>()->default_value("auto")->value_name("auto|double|single"),
-       "of the arithmetic of rows that are summed exactly; single: scores and exponentials in float32, sums "
-       "over "
-       "a few keys too where that keeps the promise; auto: single where --method auto sums exactly and that "
-       "keeps the promise, else double; the polynomial method always has double")  //
+       "of the arithmetic; single: float32 for scores and exponentials of rows that are summed exactly, for "
+       "sums "
+       "over a few keys too where that keeps the promise, and for the monomials whose roundings the promise "
+       "bears, with --degree for all; auto: single where it keeps the promise, but for --method exact and "
+       "--degree; else double")  //
       ("coordinates", po::value<std::string>()->default_value("auto")->value_name("auto|off"),
        "auto: the polynomial method may change coordinates where that is free (order 2: keys centred, "
        "coordinates "
