@@ -15,7 +15,10 @@ std::int64_t best() {
 }  // namespace
 
 std::int64_t instruction_sets() {
-  return hwy::SupportedTargets() & HWY_TARGETS;
+  const std::int64_t supported = hwy::SupportedTargets();
+  // Where it looks at the CPU, it makes kernels use all that this has, whatever was disabled (Highway 1.0).
+  hwy::GetChosenTarget().Update(supported);
+  return supported & HWY_TARGETS;
 }
 
 void use_instruction_sets(std::int64_t sets) {

@@ -108,6 +108,19 @@ void check_aggregate(double tolerance) {
       }
 }
 
+TEST(InstructionSets, AreWhatKernelsUse) {
+  std::vector<Index> lanes;
+  testing::with_each_instruction_set([&] {
+    const std::string name = instruction_set();
+    const Index expected = name.starts_with("AVX3") ? 8 : name == "AVX2" ? 4 : 2;
+    EXPECT_EQ(vector_rows<double>(), expected) << name;
+    EXPECT_EQ(instruction_set(), name);
+    EXPECT_EQ(vector_rows<double>(), expected) << name << ", asked for again";
+    lanes.push_back(expected);
+  });
+  EXPECT_TRUE(std::ranges::is_sorted(lanes, std::greater<>()));  // the best one first
+}
+
 TEST(AggregateFeatures, AreThePlainSums) {
   testing::with_each_instruction_set([] {
     check_aggregate<double>(1e-15);
