@@ -1,5 +1,6 @@
 #include "communicator.hpp"
 
+#include "feature_kernels.hpp"
 #include "instruction_sets.hpp"
 #include "mpi_main.hpp"
 
@@ -105,10 +106,17 @@ TEST(Communicator, RanksOnOtherCpusUseWhatAllHave) {
   const std::int64_t all = instruction_sets();
   std::int64_t least = all;
   while ((least & (least - 1)) != 0) least &= least - 1;
+  const auto kernels_have = [](std::int64_t sets) {
+    const testing::InstructionSets only(sets);
+    return vector_rows<double>();
+  };
+  const Index lanes = kernels_have(least);
+  EXPECT_GE(kernels_have(all), lanes);
   {
     const testing::InstructionSets mine(comm.rank() == comm.size() - 1 ? least : all);
     const Communicator later;
     EXPECT_EQ(instruction_sets(), least);
+    EXPECT_EQ(vector_rows<double>(), lanes);
   }
   EXPECT_EQ(instruction_sets(), all);
 }
