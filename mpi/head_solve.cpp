@@ -99,7 +99,7 @@ class HeadSolve {
       sums_.reset();
     } else {
       run_.memory.need(run_.comm,
-                       run_.problem.name() + ": raising the degree for " + std::to_string(missing.count()) +
+                       run_.problem.name() + ": larger key sums for " + std::to_string(missing.count()) +
                            " rows that miss the promise",
                        raising_bytes());
       ++run_.round.raises;
@@ -301,7 +301,7 @@ class HeadSolve {
   /// What the next degree takes more, or where the sums are made anew, four times as many monomials.
   double raising_bytes() const {
     const MonomialChoice& choice = run_.planned.plan.monomials;
-    const double next = total_degree_rank(run_.shape, choice.degree + 1);
+    const double next = total_degree_rank(run_.shape, larger(choice).degree);
     const double rank = choice.threshold > 0  ? 3 * run_.planned.estimate.rank
                         : raises_anew(choice) ? next
                                               : next - run_.planned.estimate.rank;

@@ -41,7 +41,7 @@ struct SolveAids {
 /// What a solve did, beside the rows: the same on all ranks, except `seconds` and, until it ends, the
 /// figures, which are this rank's.
 struct SolveOutcome : SolveFigures {
-  std::vector<PlannedHead> heads;  // as carried out: the degree may have been raised
+  std::vector<PlannedHead> heads;  // as carried out: raised where rows missed the promise
   PhaseSeconds seconds;
 };
 

@@ -98,7 +98,7 @@ struct SolveFigures {
   double largest_error_bound = 0;  // over all rows, in the units of the output
   double largest_log_error = 0;
   std::int64_t rows_exact = 0;   // of polynomial heads, summed exactly because they missed the promise
-  std::int64_t rows_raised = 0;  // evaluated again at a higher degree than was planned
+  std::int64_t rows_raised = 0;  // evaluated again, in double or at a higher degree than was planned
   std::int64_t monomials_evaluated = 0;  // summed over all rows
   ContentSum content;                    // of what was read after the measurement
 };

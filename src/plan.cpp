@@ -477,6 +477,7 @@ Monomials planned_monomials(Index width, const MonomialChoice& choice) {
 }
 
 MonomialChoice larger(const MonomialChoice& choice) {
+  if (choice.has_single()) return {choice.degree, choice.threshold, choice.axis_weights, all_in_double};
   return {choice.degree + 1, choice.threshold / 16, choice.axis_weights, all_in_double};
 }
 
@@ -489,8 +490,9 @@ Method remedy_for(std::int64_t rows, const Plan& plan, Index planned_degree, con
   // Where monomials are dropped the sums are made anew, of as many monomials as there may be.
   const bool drops = plan.monomials.threshold > 0;
   const double next_rank =
-      drops ? 4 * static_cast<double>(planned_monomials(shape.width, plan.monomials).count())
-            : total_degree_rank(shape, plan.degree() + 1);
+      drops ? (plan.monomials.has_single() ? 1 : 4) *
+                  static_cast<double>(planned_monomials(shape.width, plan.monomials).count())
+            : total_degree_rank(shape, larger(plan.monomials).degree);
   const bool can_raise = plan.degree() < planned_degree + most_raises && next_rank <= largest_rank &&
                          (wishes.method == Method::polynomial ||
                           polynomial_memory(shape, next_rank) <= largest_automatic_memory);

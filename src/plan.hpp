@@ -87,10 +87,11 @@ class NoPlan : public std::runtime_error {
 /// The monomials of a plan. Throws NoPlan where they are more than can be.
 Monomials planned_monomials(Index width, const MonomialChoice& choice);
 
-/// The next larger choice: a degree more, and where lighter monomials are dropped, fewer of them; in double.
+/// What rows that miss the promise are evaluated with next: the same monomials, all in double, where some
+/// were not; then a degree more, and where lighter monomials are dropped, fewer of them.
 MonomialChoice larger(const MonomialChoice& choice);
 
-/// Whether the sums of the next larger choice are made anew: those that are there are of other monomials, or
+/// Whether the sums of the larger choice are made anew: those that are there are of other monomials, or
 /// some of them in float.
 bool raises_anew(const MonomialChoice& choice);
 
@@ -102,8 +103,8 @@ PlannedHead make_plan(const MeasuredHead& head, const ProblemShape& shape, doubl
 PlannedHead plan_with_sums(const MeasuredHead& head, const ProblemShape& shape, double promise,
                            const Wishes& wishes, const MonomialChoice& monomials);
 
-/// What becomes of rows that missed the promise: they are summed exactly, or the degree is raised by one for
-/// them; whichever takes fewer flops, of what the wishes allow. Throws NoPlan where neither can be done.
+/// What becomes of rows that missed the promise: they are summed exactly, or by the larger choice of
+/// monomials; whichever takes fewer flops, of what the wishes allow. Throws NoPlan where neither can be done.
 /// `shape` is that of the changed coordinates.
 Method remedy_for(std::int64_t rows, const Plan& plan, Index planned_degree, const ProblemShape& shape,
                   const Wishes& wishes);

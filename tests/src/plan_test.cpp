@@ -77,7 +77,11 @@ TEST(Plan, HasTheHighestDegreesInSingleWhereThePromiseBearsTheirRoundings) {
     if (single_from >= 3) {
       EXPECT_GT(misses(std::min(single_from, either.plan.degree()) - 3), 0) << epsilon;
     }
-    EXPECT_EQ(larger(either.plan.monomials).single_from, all_in_double);
+    const MonomialChoice next = larger(either.plan.monomials), later = larger(next);
+    EXPECT_EQ(next.single_from, all_in_double);
+    EXPECT_EQ(next.degree, either.plan.degree() + (either.plan.monomials.has_single() ? 0 : 1));
+    EXPECT_EQ(later.single_from, all_in_double);
+    EXPECT_EQ(later.degree, next.degree + 1);
     EXPECT_EQ(raises_anew(either.plan.monomials), either.plan.monomials.has_single());
   }
   EXPECT_EQ(planned.with(wish(1e-2, Method::polynomial)).plan.monomials.single_from, 0);
