@@ -298,7 +298,8 @@ class HeadSolve {
     return combined;
   }
 
-  /// What the next degree takes more, or where the sums are made anew, four times as many monomials.
+  /// What the larger choice takes more: a degree, all of the monomials where they come anew, or where light
+  /// ones are dropped, four times as many.
   double raising_bytes() const {
     const MonomialChoice& choice = run_.planned.plan.monomials;
     const double next = total_degree_rank(run_.shape, larger(choice).degree);

@@ -130,10 +130,7 @@ PolynomialCertificate::PolynomialCertificate(const ProblemShape& shape, const Co
       // What queries are multiplied with; their entries, products of these, and the sum of a block.
       single += static_cast<double>(1 + m + std::max<Index>(m - 1, 0) + 1 + query_block_monomials());
       const double of_single = overflows ? HUGE_VAL : gamma_single(single);
-      const double share =
-          coordinates
-              .power_shares[std::min(static_cast<std::size_t>(m), coordinates.power_shares.size() - 1)];
-      relative = (relative + of_single * share + relative * of_single) * own_rounding;
+      relative = (relative + of_single * coordinates.power_share(m) + relative * of_single) * own_rounding;
     }
     roundings_.push_back(relative);
     underflows_.push_back(underflow);

@@ -14,7 +14,7 @@
 //     D_low = max(N e^(mean score), Y_0 - W_0), from below                                               (E3,
 //     Jensen)
 // All of these sums are known up to the rounding N sum_m gamma_(M_m) |coefficient_m| sigma^m (E8). Of degrees
-// in float, gamma counts its roundings, too, by power means of the keys (Coordinates::power_shares). Where
+// in float, gamma counts its roundings, too, by power means of the keys (Coordinates::power_share). Where
 // monomials were left out of the sums, sum_J s^m V_J is known up to N dropped_m (dropped_monomials.hpp): that
 // counts like rounding.
 // Whatever happens, an output clamped to [V_min, V_max] is off by at most max(V_max - o*, o* - V_min). Where

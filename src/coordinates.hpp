@@ -8,6 +8,7 @@
 // entries. Which coordinates these are is decided before (change_of_coordinates.hpp).
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -40,10 +41,13 @@ struct Coordinates {
   double rows_per_weight = 1;  // largest over the modes: rows over the sum of scaled weights, at least 1
   Vector weights;              // (d) scale * 2^(sum of the exponents of coordinate l); may be infinite
   Vector box;                  // (d) |score| of scaled query q is at most sum_l |q_l| box(l), rounded up
-  /// [min(m, 8)] prod over the modes of max_l mean_j |k_jl|^m / max_j |k_jl|^m, from above: over all tuples
-  /// the absolute values of a score's terms of degree m come to at most N times this times the box score's
-  /// power (mathematics.md E6 with the power means of the data in the box's place).
-  std::array<double, 2 * ModeMeasurement::even_powers + 1> power_shares;
+  /// prod over the modes of max_l mean_j |k_jl|^m / max_j |k_jl|^m, from above: over all tuples the absolute
+  /// values of the terms of a score's m-th power come to at most N times this times that of the box score
+  /// (mathematics.md E6 with the power means of the data in the box's place).
+  double power_share(Index m) const {
+    return power_shares[std::min(static_cast<std::size_t>(m), power_shares.size() - 1)];
+  }
+  std::array<double, 2 * ModeMeasurement::even_powers + 1> power_shares;  // of m = 0 ... 8, and above as of 8
   Vector value_min, value_max;  // (d_v) range of V_J = prod_m V_m[j_m], scaled, rounded outwards
 };
 

@@ -33,11 +33,12 @@ Index vector_rows();
 template <class T>
 Index query_group_rows();
 
-/// Monomials of a query block, which are summed in T before they are added to the moments: it depends on the
-/// CPU; and of a key block.
-inline constexpr Index least_query_block = 64, most_query_block = 128;
-inline constexpr Index key_block = 64;
+/// Monomials of a query block, which are summed in T before they are added to the moments: on this CPU, and
+/// on any.
 Index query_block_monomials();
+inline constexpr Index least_query_block = 64, most_query_block = 128;
+/// Monomials of a key block.
+inline constexpr Index key_block = 64;
 
 /// Monomials of a part: their key sums fit a second-level cache beside the rows.
 inline Index monomials_of_a_part(Index columns) {

@@ -168,14 +168,14 @@ class Planning {
                    std::to_string(*wishes_.degree) + " was asked for");
     if (choice.has_single() && wishes_.arithmetic == Precision::double_precision)
       throw NoPlan(wishes_.sums->name + " has sums in single precision; double was asked for");
-    planned_.plan.degree_is_fixed = wishes_.degree.has_value();
-    planned_.plan.sums_are_given = true;
+    PlannedHead begun = planned_;
+    begun.plan.degree_is_fixed = wishes_.degree.has_value();
+    begun.plan.sums_are_given = true;
     const DegreeNeeds needs =
         wishes_.degree ? all_rows_of(choice.degree)
                        : foresee_degrees((choice.threshold > 0 ? budget().half() : budget()).with_reserve(),
                                          choice.single_from);
-    PlannedHead head = polynomial_head(planned_, shape_, file_shape_, choice, ranks_of(choice), needs);
-    planned_.plan.sums_are_given = false;
+    PlannedHead head = polynomial_head(begun, shape_, file_shape_, choice, ranks_of(choice), needs);
     head.estimate.reason = "the sums of degree " + std::to_string(choice.degree) + " at rank " +
                            short_number(head.estimate.rank) + " are there, in " + wishes_.sums->name;
     if (wishes_.method != Method::automatic || wishes_.degree || head.estimate.rows_exact == 0) return head;
@@ -477,8 +477,8 @@ Monomials planned_monomials(Index width, const MonomialChoice& choice) {
 }
 
 MonomialChoice larger(const MonomialChoice& choice) {
-  if (choice.has_single()) return {choice.degree, choice.threshold, choice.axis_weights, all_in_double};
-  return {choice.degree + 1, choice.threshold / 16, choice.axis_weights, all_in_double};
+  if (choice.has_single()) return {choice.degree, choice.threshold, choice.axis_weights};
+  return {choice.degree + 1, choice.threshold / 16, choice.axis_weights};
 }
 
 bool raises_anew(const MonomialChoice& choice) {
@@ -487,7 +487,7 @@ bool raises_anew(const MonomialChoice& choice) {
 
 Method remedy_for(std::int64_t rows, const Plan& plan, Index planned_degree, const ProblemShape& shape,
                   const Wishes& wishes) {
-  // Where monomials are dropped the sums are made anew, of as many monomials as there may be.
+  // Where monomials are dropped a degree more makes the sums anew, of as many monomials as there may be.
   const bool drops = plan.monomials.threshold > 0;
   const double next_rank =
       drops ? (plan.monomials.has_single() ? 1 : 4) *
