@@ -116,18 +116,25 @@ class Given(SumsTest):
     def test_sums_in_single_precision_say_so_and_are_not_double(self):
         write_problem(self.problem, *random_problem(2, 2500, 2000, 4, 3))
         options = ("--method", "polynomial", "--epsilon", "1e-4")
+        self.assertEqual(self.assert_saved(*options, "--precision", "double").report["plan"]["precision"], "double")
+        in_double = self.sums.rename(self.folder / "double.sums")
         self.assertEqual(self.assert_saved(*options).report["plan"]["precision"], "single")
         outcome = run("info", self.sums)
         self.assert_succeeded(outcome)
         self.assertRegex(outcome.stdout, "rank .*, in single precision from degree [0-9] on")
         self.assert_failed(self.solve(*options, "--precision", "double", "--sums", self.sums, ranks=3), 1,
                            "has sums in single precision; double was asked for")
-        # A smaller promise: rows are raised to sums in double, of the keys.
-        self.assert_succeeded(self.solve("--method", "polynomial", "--epsilon", "1e-7", "--sums", self.sums, ranks=3))
-        result = read_result(self.result)
-        self.assertGreater(result.report["certificate"]["rows_raised"], 0)
-        self.assertEqual(result.report["plan"]["precision"], "double")
-        self.assertLessEqual(result.report["certificate"]["guaranteed_error"], 1e-7)
+        # A smaller promise, which no row keeps in single precision: they have the bits of sums in double.
+        results = []
+        for sums in (self.sums, in_double):
+            self.assert_succeeded(self.solve("--method", "polynomial", "--epsilon", "1e-9", "--overwrite", "--sums", sums,
+                                             ranks=3))
+            results.append(read_result(self.result))
+        raised, expected = results
+        self.assertGreaterEqual(raised.report["certificate"]["rows_raised"], 2500)
+        self.assertEqual(raised.report["plan"]["precision"], "double")
+        self.assertLessEqual(raised.report["certificate"]["guaranteed_error"], 1e-9)
+        self.assertEqual(raised.bits(), expected.bits())
 
     def test_no_queries(self):
         problem = random_problem(2, 2000, 1500, 3)
