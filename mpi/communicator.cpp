@@ -266,6 +266,10 @@ int Communicator::ranks_on_host() const {
   return Host(comm_, rank_).size;
 }
 
+int Communicator::rank_on_host() const {
+  return Host(comm_, rank_).rank;
+}
+
 PendingBroadcast::PendingBroadcast(const Communicator& comm, std::vector<double> values, int from)
     : values_(std::make_unique<std::vector<double>>(std::move(values))) {
   check_mpi(MPI_Ibcast(values_->data(), static_cast<int>(values_->size()), MPI_DOUBLE, from, comm.handle(),

@@ -115,9 +115,11 @@ class Communicator {
   void exchange_rows(const double* sent, const std::vector<Range>& to, double* received,
                      const std::vector<Range>& from, Index columns) const;
 
-  /// How many different hosts the ranks run on, and how many ranks share this one. Collective.
+  /// How many different hosts the ranks run on, how many ranks share this one, and the number of this one
+  /// among them. Collective.
   int hosts() const;
   int ranks_on_host() const;
+  int rank_on_host() const;
 
   /// Payload this rank has handed to sum() and SharedSums so far.
   std::int64_t bytes_reduced() const { return bytes_reduced_; }

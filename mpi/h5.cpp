@@ -325,16 +325,6 @@ void SystemFile::read_ahead(Extent extent) const {
   if (extent.bytes > 0) posix_fadvise(descriptor_, extent.begin, extent.bytes, POSIX_FADV_WILLNEED);
 }
 
-void SystemFile::write_behind(Extent extent) const {
-#ifdef SYNC_FILE_RANGE_WRITE
-  constexpr std::int64_t worth_a_call = 1 << 16;
-  if (extent.bytes >= worth_a_call)
-    sync_file_range(descriptor_, extent.begin, extent.bytes, SYNC_FILE_RANGE_WRITE);
-#else
-  static_cast<void>(extent);
-#endif
-}
-
 void SystemFile::check_length() const {
   const std::int64_t now = length();
   if (now < length_)

@@ -114,10 +114,8 @@ class SystemFile {
   /// Throws std::runtime_error if the file is shorter than it was: parallel HDF5 reads zeros beyond its end.
   void check_length() const;
 
-  /// The system starts to read these bytes, or to bring them to disk, and the caller goes on: a hint, which
-  /// may do nothing.
+  /// The system starts to read these bytes, and the caller goes on: a hint, which may do nothing.
   void read_ahead(Extent extent) const;
-  void write_behind(Extent extent) const;
 
  private:
   std::int64_t length() const;

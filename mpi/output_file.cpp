@@ -108,9 +108,10 @@ OutputFile::OutputFile(const Communicator& comm, std::string path, std::vector<D
       if (comm.root()) create();
     });
     file_ = h5::open_file(partial_, h5::Access::write, comm);
+    const bool first_on_host = comm.rank_on_host() == 0;
     comm.together([&] {
       for (const DatasetPlan& dataset : datasets_) open_.push_back(h5::open_dataset(file_, dataset.name));
-      system_file_.emplace(partial_);
+      if (first_on_host) to_disk_.emplace(partial_);
     });
   } catch (...) {
     remove();
@@ -181,6 +182,7 @@ void OutputFile::reserve(std::uint64_t bytes) {
 
 void OutputFile::write(std::size_t dataset, Index head, Range rows, const double* data) {
   if (rows.size() == 0) return;
+  check_disk(to_disk_ ? to_disk_->error() : 0);
   const DatasetPlan& plan = datasets_[dataset];
   const auto entries = static_cast<std::size_t>(rows.size() * entries_in_row(plan));
   const bool single = plan.precision == Precision::single_precision;
@@ -195,11 +197,17 @@ void OutputFile::write(std::size_t dataset, Index head, Range rows, const double
                     plan.name + " can't be written");
   written_.push_back({dataset, head, rows, checksum(raw, bytes, 0)});
   bytes_written_ += static_cast<std::int64_t>(bytes);
-  system_file_->write_behind(
-      h5::extent_of(open_[dataset], plan.heads, head, rows, static_cast<Index>(bytes) / rows.size()));
+  if (to_disk_) to_disk_->written(static_cast<std::int64_t>(bytes));
+}
+
+void OutputFile::check_disk(int error) {
+  if (error == 0) return;
+  write_failed_ = true;
+  fail(path_, std::string("can't be brought to disk: ") + std::strerror(error));
 }
 
 void OutputFile::flush() {
+  comm_.together([&] { check_disk(to_disk_ ? to_disk_->wait() : 0); });
   comm_.together([&] {
     if (H5Fflush(file_.get(), H5F_SCOPE_GLOBAL) < 0)
       throw LostInCollective(path_ + ": can't be brought to disk");

@@ -15,6 +15,7 @@
 #include "communicator.hpp"
 #include "h5.hpp"
 #include "types.hpp"
+#include "write_behind.hpp"
 
 namespace kronattn {
 
@@ -73,6 +74,7 @@ class OutputFile {
   void create();
   void remove();
   void reserve(std::uint64_t bytes);
+  void check_disk(int error);  // throws std::runtime_error unless it is 0
 
   struct Written {
     std::size_t dataset;
@@ -88,7 +90,7 @@ class OutputFile {
   bool write_failed_ = false;  // on this rank
   bool created_ = false;       // by this rank, and to be removed if it is not finished
   h5::Handle file_;
-  std::optional<h5::SystemFile> system_file_;
+  std::optional<WriteBehind> to_disk_;  // on one rank of each host
   std::vector<h5::Handle> open_;
   std::vector<Written> written_;
   std::int64_t bytes_written_ = 0;

@@ -86,7 +86,6 @@ TEST(OutputFile, RowsStandInTheFileWhereTheyAreSaidTo) {
   EXPECT_EQ(last, 2.0f);
   const h5::SystemFile hints(scratch / "out.h5");
   hints.read_ahead({0, 1 << 20});
-  hints.write_behind({0, 1 << 20});
   EXPECT_NO_THROW(hints.check_length());
 }
 

@@ -118,6 +118,28 @@ class Faults(ProgramTest):
                 with self.subTest(**point._asdict()):
                     self.assertIsNone(trouble)
 
+    def test_what_goes_to_disk_behind_the_work_is_heard_of_when_it_fails(self):
+        problem = self.folder / "large.h5"
+        self.assert_succeeded(run("generate", "--rows", "800000", "--width", "8", "-o", problem))
+        for ranks in (None, 3):
+            for rank in range(ranks or 1):
+                log = self.folder / f"large.{ranks}.{rank}"
+                env = {"LD_PRELOAD": LIBRARY, "FAULT_PATH": "large.out.h5", "FAULT_LOG": str(log), "FAULT_RANK": str(rank),
+                       "FAULT_KIND": "once", "FAULT_AT": "1", "FAULT_NAME": "fdatasync"}
+                outcome = run("solve", problem, "-o", self.folder / "large.out.h5", "--degree", "1", "--overwrite", ranks=ranks, env=env)
+                with self.subTest(ranks=ranks, rank=rank):
+                    calls = log.read_text().split()
+                    if rank == 0:
+                        self.assertEqual(outcome.code, 1)
+                        self.assertEqual(len(failure_lines(outcome.stderr)), 1, outcome.stderr)
+                        self.assertIn("large.out.h5: can't be brought to disk: Input/output error", outcome.stderr)
+                        self.assertEqual(list(self.folder.glob("large.out.h5*")), [])
+                        self.assertEqual(calls.count("fdatasync"), 1)  # and none after it has failed
+                    else:  # one rank of a host is enough
+                        self.assert_succeeded(outcome)
+                        (self.folder / "large.out.h5").unlink()
+                        self.assertNotIn("fdatasync", calls)
+
 
 if __name__ == "__main__":
     unittest.main()
