@@ -200,7 +200,7 @@ class Measuring {
       inspect(problem_, keys, number, rows, key_rows, content);
       inspect(problem_, values, number, rows, value_rows, content);
       measure_tiles(rows.size(), key_tile_rows, mode, empty, [&](Range tile, BothModes& mine) {
-        const ConstTile tile_keys = key_rows.middleRows(tile.begin, tile.size());
+        const ColumnTile tile_keys = columns_of(key_rows.middleRows(tile.begin, tile.size()));
         mine.file.absorb_keys(tile_keys, Vector(), shape_.order());
         mine.file.absorb_values(value_rows.middleRows(tile.begin, tile.size()));
         if (head.change.none()) return;
@@ -232,7 +232,7 @@ class Measuring {
       const Timed timed(seconds_.measure);
       inspect(problem_, {Part::queries}, number, rows, query_rows, content);
       measure_tiles(rows.size(), query_tile_rows, queries, empty, [&](Range tile, BothQueries& mine) {
-        const ConstTile raw = query_rows.middleRows(tile.begin, tile.size());
+        const ColumnTile raw = columns_of(query_rows.middleRows(tile.begin, tile.size()));
         const QueryTile changed(head, changed_bounds, changed_shape, raw);
         mine.changed.absorb(changed.rows, changed.scores);
         if (head.change.none()) return;

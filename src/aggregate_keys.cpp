@@ -42,13 +42,13 @@ class KeyPacking {
   void operator()(const ConstTile& keys, const ConstTile& values, PackedKeys<T>& packed) {
     const Index rows = keys.rows(), d_v = values.cols(), ones = weighted_.rows() - 1;
     auto points = points_.leftCols(rows), weighted = weighted_.leftCols(rows);
-    values_.transpose_into(values, weighted.topRows(d_v));
+    values_.transpose_into(columns_of(values), weighted.topRows(d_v));
     if (ones > d_v) weighted.middleRows(d_v, d_v) = weighted.topRows(d_v).cwiseAbs2();
     weighted.row(ones).setOnes();
     if (change_.none()) {
-      keys_.transpose_into(keys, points);
+      keys_.transpose_into(columns_of(keys), points);
     } else {
-      const ChangedKeys changed = change_.keys(keys);
+      const ChangedKeys changed = change_.keys(columns_of(keys));
       keys_.transpose_into(changed.rows, points);
       if (changed.weights.size() > 0) {
         weighted.row(ones) = changed.weights.transpose() * weight_scale_;

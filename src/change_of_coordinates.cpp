@@ -48,9 +48,9 @@ bool tame(const Matrix& rows) {
 }
 
 /// Norms of the last columns of each row, from above.
-Vector norms_from(const ConstTile& rows, Index first) {
-  if (first == rows.cols()) return Vector::Zero(rows.rows());
-  return hoelder_norms(rows.rightCols(rows.cols() - first).array(), 2);
+Eigen::ArrayXd norms_from(const ConstColumnTile& rows, Index first) {
+  if (first == rows.cols()) return Eigen::ArrayXd::Zero(rows.rows());
+  return hoelder_norms(rows.rightCols(rows.cols() - first), 2);
 }
 
 }  // namespace
@@ -90,7 +90,7 @@ ChangeOfCoordinates::ChangeOfCoordinates(const HeadSample& sample, double scale,
   inverse_ = roots.asDiagonal() * turn.transpose() * key_roots.inverse;
   kept_ = d;
 
-  const Matrix new_queries = spread_queries * basis_, new_keys = centred * inverse_.transpose();
+  const ColumnTile new_queries = spread_queries * basis_, new_keys = centred * inverse_.transpose();
   const auto share_of_the_rest = [&](Index kept) {
     return std::abs(scale) * norms_from(new_queries, kept).maxCoeff() * norms_from(new_keys, kept).maxCoeff();
   };
@@ -191,42 +191,47 @@ double ChangeOfCoordinates::weight_error(const Vector& largest_keys) const {
 
 /// Keys on their way at order 2.
 struct ChangeOfCoordinates::MovedKeys {
-  MovedKeys(const ChangeOfCoordinates& change, const ConstTile& rows)
-      : centred(rows.rowwise() - change.centre_.transpose()) {
-    if (change.turned_) all = centred * change.inverse_.transpose();
-    changed.rows = coordinates(change).leftCols(change.kept_);
-    sizes = coordinates(change).cwiseAbs() * change.column_norms_;
-    Vector exponents = Vector::Zero(rows.rows());
-    if (change.weighs_keys())
-      exponents = (change.scale_ * (changed.rows * change.query_centre_)).array() - change.reference_;
-    for (Index j = 0; j < rows.rows(); ++j) {
-      if (sizes(j) <= useless && std::abs(exponents(j)) <= furthest_exponent) continue;
-      stray = true;
+  MovedKeys(const ChangeOfCoordinates& change, const ConstColumnTile& rows)
+      : centred(rows.rowwise() - change.centre_.transpose().array()),
+        sizes(Eigen::ArrayXd::Zero(rows.rows())) {
+    if (change.turned_) all = centred.matrix() * change.inverse_.transpose();
+    const ColumnTile& moved = coordinates(change);
+    for (Index l = 0; l < moved.cols(); ++l) sizes += moved.col(l).abs() * change.column_norms_(l);
+    changed.rows = moved.leftCols(change.kept_);
+    Eigen::ArrayXd exponents = Eigen::ArrayXd::Zero(rows.rows());
+    if (change.weighs_keys()) {
+      for (Index l = 0; l < change.kept_; ++l) exponents += changed.rows.col(l) * change.query_centre_(l);
+      exponents = change.scale_ * exponents - change.reference_;
+    }
+    const auto near = (sizes <= useless) && (exponents.abs() <= furthest_exponent);
+    stray = !near.all();
+    for (Index j = 0; j < rows.rows() && stray; ++j) {
+      if (near(j)) continue;
       changed.rows.row(j).setZero();
       exponents(j) = 0;
     }
-    if (change.weighs_keys()) changed.weights = exponents.array().exp();
+    if (change.weighs_keys()) changed.weights = exponents.exp();
   }
 
   /// (b, d) k' before any is dropped.
-  const Matrix& coordinates(const ChangeOfCoordinates& change) const {
+  const ColumnTile& coordinates(const ChangeOfCoordinates& change) const {
     return change.turned_ ? all : centred;
   }
 
-  Matrix centred;  // (b, d) k - c
-  Matrix all;      // (b, d) k', where that is another matrix
-  Vector sizes;    // (b) of B k', from above up to rounding
+  ColumnTile centred;    // (b, d) k - c
+  ColumnTile all;        // (b, d) k', where that is another matrix
+  Eigen::ArrayXd sizes;  // (b) of B k', from above up to rounding
   ChangedKeys changed;
   /// A key so far from the sample that it makes the change useless: it is told, and not worked with.
   bool stray = false;
 };
 
-ChangedKeys ChangeOfCoordinates::keys(const ConstTile& rows) const {
+ChangedKeys ChangeOfCoordinates::keys(const ConstColumnTile& rows) const {
   if (!columns_.empty()) return {rows(Eigen::all, columns_), {}};
   return MovedKeys(*this, rows).changed;
 }
 
-MeasuredKeys ChangeOfCoordinates::measured_keys(const ConstTile& rows, std::size_t mode) const {
+MeasuredKeys ChangeOfCoordinates::measured_keys(const ConstColumnTile& rows, std::size_t mode) const {
   if (!columns_.empty()) {
     MeasuredKeys chosen{keys(rows)};
     for (const Merged& merged : merged_)
@@ -244,32 +249,34 @@ MeasuredKeys ChangeOfCoordinates::measured_keys(const ConstTile& rows, std::size
     return measured;
   }
   const double rounding = gamma(static_cast<double>(rows.cols() + 8));
-  Vector errors = smallest_error + rounding * (2 * norms_from(moved.centred, 0) + moved.sizes).array();
-  if (turned_) errors += norms_from(moved.centred - moved.all * basis_.transpose(), 0) * (1 + rounding);
+  Eigen::ArrayXd errors = smallest_error + rounding * (2 * norms_from(moved.centred, 0) + moved.sizes);
+  if (turned_) {
+    moved.centred.matrix() -= moved.all.matrix() * basis_.transpose();
+    errors += norms_from(moved.centred, 0) * (1 + rounding);
+  }
   measured.remainder = errors.maxCoeff();
   measured.dropped = norms_from(moved.coordinates(*this), kept_).maxCoeff();
   return measured;
 }
 
-ChangedQueries ChangeOfCoordinates::queries(const ConstTile& rows) const {
-  const Matrix all = turned_ ? Matrix(rows * basis_) : Matrix(rows);
+ChangedQueries ChangeOfCoordinates::queries(const ConstColumnTile& rows) const {
+  ColumnTile all = rows;
+  if (turned_) all = rows.matrix() * basis_;
   const double rounding = gamma(static_cast<double>(rows.cols() + 8));
   ChangedQueries changed;
-  changed.rows = all.leftCols(kept_);
   changed.norm = norms_from(rows, 0);
-  changed.rounding =
-      (changed.norm * (rounding * column_norms_.head(kept_).maxCoeff())).array() + smallest_error;
-  if (weighs_keys()) {
-    changed.rows.rowwise() -= query_centre_.transpose();
-    changed.rounding = (2 * changed.rounding).array() + rounding * query_centre_.cwiseAbs().maxCoeff();
-  }
-  changed.dropped =
-      (norms_from(all, kept_) + changed.norm * (rounding * column_norms_.tail(all.cols() - kept_).norm()))
-          .array() +
-      smallest_error;
-  changed.shift = (scale_ * (rows * centre_)).array() + reference_;
-  changed.shift_error = (changed.norm * (centre_.norm() * std::abs(scale_) * rounding)).array() +
-                        rounding * std::abs(reference_) + std::abs(scale_) * smallest_error;
+  changed.rounding = changed.norm * (rounding * column_norms_.head(kept_).maxCoeff()) + smallest_error;
+  if (weighs_keys()) changed.rounding = 2 * changed.rounding + rounding * query_centre_.cwiseAbs().maxCoeff();
+  changed.dropped = norms_from(all, kept_) +
+                    changed.norm * (rounding * column_norms_.tail(all.cols() - kept_).norm()) +
+                    smallest_error;
+  changed.shift = Eigen::ArrayXd::Zero(rows.rows());
+  for (Index l = 0; l < rows.cols(); ++l) changed.shift += rows.col(l) * centre_(l);
+  changed.shift = scale_ * changed.shift + reference_;
+  changed.shift_error = changed.norm * (centre_.norm() * std::abs(scale_) * rounding) +
+                        (rounding * std::abs(reference_) + std::abs(scale_) * smallest_error);
+  changed.rows = kept_ == all.cols() ? std::move(all) : ColumnTile(all.leftCols(kept_));
+  if (weighs_keys()) changed.rows.rowwise() -= query_centre_.transpose().array();
   return changed;
 }
 

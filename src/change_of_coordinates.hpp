@@ -28,8 +28,8 @@ namespace kronattn {
 
 /// Key rows in changed coordinates.
 struct ChangedKeys {
-  Matrix rows;     // (b, d')
-  Vector weights;  // (b) e^(scale t . k' - reference); empty where queries are not centred
+  ColumnTile rows;  // (b, d')
+  Vector weights;   // (b) e^(scale t . k' - reference); empty where queries are not centred
 };
 
 /// The same, and what was left behind.
@@ -41,12 +41,12 @@ struct MeasuredKeys : ChangedKeys {
 
 /// Query rows in changed coordinates.
 struct ChangedQueries {
-  Matrix rows;         // (b, d')
-  Vector norm;         // (b) |q|_2, from above
-  Vector dropped;      // (b) norm of the coordinates that were left out, from above
-  Vector rounding;     // (b) what each new coordinate may be off by
-  Vector shift;        // (b) scale q . c + reference, which was taken off the scores of the row
-  Vector shift_error;  // (b) rounding of that
+  ColumnTile rows;             // (b, d')
+  Eigen::ArrayXd norm;         // (b) |q|_2, from above
+  Eigen::ArrayXd dropped;      // (b) norm of the coordinates that were left out, from above
+  Eigen::ArrayXd rounding;     // (b) what each new coordinate may be off by
+  Eigen::ArrayXd shift;        // (b) scale q . c + reference, which was taken off the scores of the row
+  Eigen::ArrayXd shift_error;  // (b) rounding of that
 };
 
 class ChangeOfCoordinates {
@@ -73,9 +73,9 @@ class ChangeOfCoordinates {
   Index width(Index d) const { return none() ? d : kept_; }
 
   /// Rows (b, d) as they stand in the file. Cost 2 b d^2, measured 4 b d^2; O(b d) where nothing is turned.
-  ChangedKeys keys(const ConstTile& rows) const;
-  MeasuredKeys measured_keys(const ConstTile& rows, std::size_t mode) const;
-  ChangedQueries queries(const ConstTile& rows) const;
+  ChangedKeys keys(const ConstColumnTile& rows) const;
+  MeasuredKeys measured_keys(const ConstColumnTile& rows, std::size_t mode) const;
+  ChangedQueries queries(const ConstColumnTile& rows) const;
 
  private:
   struct MovedKeys;

@@ -25,9 +25,9 @@ ColumnScaling::ColumnScaling(const Vector& largest) : first(largest.size()), sec
   }
 }
 
-void ColumnScaling::transpose_into(const ConstTile& rows, Tile scaled) const {
+void ColumnScaling::transpose_into(const ConstColumnTile& rows, Tile scaled) const {
   for (Index l = 0; l < rows.cols(); ++l)
-    for (Index j = 0; j < rows.rows(); ++j) scaled(l, j) = rows(j, l) * first(l) * second(l);
+    scaled.row(l) = (rows.col(l) * first(l) * second(l)).matrix().transpose();
 }
 
 void ColumnScaling::scale_into(const ConstTile& rows, Tile scaled) const {

@@ -24,7 +24,7 @@ struct ColumnScaling {
   Vector first, second;        // (columns) first * second = 2^-exponent
 
   /// Writes rows (b, columns), scaled, one coordinate per row: scaled (columns, b).
-  void transpose_into(const ConstTile& rows, Tile scaled) const;
+  void transpose_into(const ConstColumnTile& rows, Tile scaled) const;
   /// Writes rows (b, columns), scaled, as rows.
   void scale_into(const ConstTile& rows, Tile scaled) const;
 };

@@ -172,7 +172,7 @@ struct QueryEvaluation::Worker {
   }
 
   void operator()(Range rows, const ConstTile& queries, RowOutputs& outputs) {
-    const QueryTile tile(of.head_, of.bounds_, of.shape_, queries);
+    const QueryTile tile(of.head_, of.bounds_, of.shape_, columns_of(queries));
     of.coordinates_.queries.transpose_into(tile.rows, points.leftCols(rows.size()));
     std::vector<const RowPolynomial*> polynomials;
     chooser.forget_if_many();

@@ -80,12 +80,12 @@ ModeMeasurement::ModeMeasurement(Index width, Index value_width)
       value_min(Vector::Constant(value_width, HUGE_VAL)),
       value_max(Vector::Constant(value_width, -HUGE_VAL)) {}
 
-void ModeMeasurement::absorb_keys(const ConstTile& keys, const Vector& weights, Index order) {
+void ModeMeasurement::absorb_keys(const ConstColumnTile& keys, const Vector& weights, Index order) {
   rows += keys.rows();
   key_nonzero.absorb(keys);
   for (Index begin = 0; begin < keys.rows(); begin += key_tile_rows) {
     const Index count = std::min(key_tile_rows, keys.rows() - begin);
-    const ColumnTile tile = keys.middleRows(begin, count);
+    const ConstColumnTile tile = keys.middleRows(begin, count);
     const Eigen::ArrayXd tile_weights =
         weights.size() > 0 ? weights.segment(begin, count).array() : Eigen::ArrayXd();
     key_norm = std::max(key_norm, largest_hoelder_norm(tile, order));
@@ -116,7 +116,7 @@ void ModeMeasurement::sum_powers(const Matrix& key_sample) {
   }
 }
 
-void ModeMeasurement::add_powers(const ColumnTile& keys, const Eigen::ArrayXd& weights) {
+void ModeMeasurement::add_powers(const ConstColumnTile& keys, const Eigen::ArrayXd& weights) {
   Eigen::ArrayXd square, power;
   for (Index l = 0; l < keys.cols(); ++l) {
     const double unit = std::ldexp(1.0, -key_units[static_cast<std::size_t>(l)]);
@@ -196,19 +196,19 @@ ScoreBounds::ScoreBounds(const std::vector<ModeMeasurement>& modes, const Proble
                                                             [](auto x) { return x == 0 || is_ordinary(x); });
 }
 
-RowScores ScoreBounds::row(const double* query) const {
+RowScores ScoreBounds::row(const Vector& query) const {
   const auto d = static_cast<Index>(wide_.box.size());
   const long double slack = 4 * static_cast<long double>(gamma(static_cast<double>(d + 2 * order_ + 8)));
   long double in_box = 0, at_mean = 0, low = 0, high = 0;
   for (std::size_t l = 0; l < wide_.box.size(); ++l) {
-    const long double q = query[l];
+    const long double q = query(static_cast<Index>(l));
     in_box += wide_.box[l] * std::abs(q);
     at_mean += wide_.mean[l] * q;
     low += q * (q < 0 ? wide_.high[l] : wide_.low[l]);
     high += q * (q < 0 ? wide_.low[l] : wide_.high[l]);
   }
   in_box *= 1 + slack;
-  const long double hoelder = wide_.hoelder * hoelder_norm(query, d, order_) * (1 + slack);
+  const long double hoelder = wide_.hoelder * hoelder_norm(query.data(), d, order_) * (1 + slack);
   RowScores scores;
   scores.box = up_from(in_box);
   scores.jensen = static_cast<double>(at_mean);
@@ -217,35 +217,35 @@ RowScores ScoreBounds::row(const double* query) const {
   return scores;
 }
 
-std::vector<RowScores> ScoreBounds::rows(const ConstTile& queries) const {
+std::vector<RowScores> ScoreBounds::rows(const ConstColumnTile& queries) const {
   const Index b = queries.rows(), d = queries.cols();
   std::vector<RowScores> scores(static_cast<std::size_t>(b));
   const double slack = 4 * gamma(static_cast<double>(d + 2 * order_ + 8));
-  Eigen::ArrayXd in_box = Eigen::ArrayXd::Zero(b), at_mean = in_box, low = in_box, high = in_box, hoelder;
+  Eigen::ArrayXd in_box = Eigen::ArrayXd::Zero(b), at_mean = in_box, low = in_box, high = in_box, most;
   if (has_ordinary_) {
-    const ColumnTile columns = queries;
     for (Index l = 0; l < d; ++l) {
       const auto column = static_cast<std::size_t>(l);
-      const auto q = columns.col(l);
+      const auto q = queries.col(l);
       in_box += ordinary_.box[column] * q.abs();
       at_mean += ordinary_.mean[column] * q;
       low += (ordinary_.low[column] * q).min(ordinary_.high[column] * q);
       high += (ordinary_.low[column] * q).max(ordinary_.high[column] * q);
     }
     in_box *= 1 + slack;
-    hoelder = hoelder_norms(columns, order_) * (ordinary_.hoelder * (1 + slack));
+    most = in_box.min(hoelder_norms(queries, order_) * (ordinary_.hoelder * (1 + slack)));
+    high = (high + slack * in_box).min(most);
+    low = (low - slack * in_box).max(-most);
   }
   for (Index i = 0; i < b; ++i) {
     RowScores& row = scores[static_cast<std::size_t>(i)];
     // Products that vanish are far below the slack then; the Hoelder bound is at least box / d, so it can't.
     if (has_ordinary_ && is_ordinary(in_box(i))) {
-      const double margin = slack * in_box(i), most = std::min(in_box(i), hoelder(i));
       row.box = in_box(i);
       row.jensen = at_mean(i);
-      row.high = std::min(high(i) + margin, most);
-      row.low = -std::min(margin - low(i), most);
+      row.high = high(i);
+      row.low = low(i);
     } else {
-      row = this->row(queries.row(i).data());
+      row = this->row(queries.row(i).matrix());
     }
   }
   return scores;
@@ -256,11 +256,11 @@ QueryMeasurement::QueryMeasurement(Index width) : largest(Vector::Zero(width)), 
   spreads.below = spreads.above = Vector::Zero(SpreadClasses::count);
 }
 
-void QueryMeasurement::absorb(const ConstTile& queries, const std::vector<RowScores>& scores) {
+void QueryMeasurement::absorb(const ConstColumnTile& queries, const std::vector<RowScores>& scores) {
+  if (queries.rows() == 0) return;
   nonzero.absorb(queries);
-  for (Index i = 0; i < queries.rows(); ++i) {
-    const RowScores& row = scores[static_cast<std::size_t>(i)];
-    largest = largest.cwiseMax(queries.row(i).transpose().cwiseAbs());
+  largest = largest.cwiseMax(queries.abs().colwise().maxCoeff().transpose().matrix());
+  for (const RowScores& row : scores) {
     score_bound = std::max(score_bound, row.largest());
     box_bound = std::max(box_bound, row.box);
     if (!(row.error <= score_error)) score_error = std::isnan(row.error) ? HUGE_VAL : row.error;
@@ -299,10 +299,10 @@ MeasuredHead::MeasuredHead(const HeadSample& file_sample, const ProblemShape& sh
   alike = alike_columns(file_sample);
   sample = file_sample;
   if (!change.none()) {
-    sample = {change.queries(file_sample.queries).rows, {}};
+    sample = {change.queries(file_sample.queries).rows.matrix(), {}};
     for (std::size_t m = 0; m < file_sample.keys.size(); ++m) {
       ChangedKeys keys = change.keys(file_sample.keys[m]);
-      sample.keys.push_back(std::move(keys.rows));
+      sample.keys.emplace_back(keys.rows.matrix());
       sample.weights = std::move(keys.weights);
     }
   }
@@ -316,40 +316,41 @@ std::optional<TwoValuedColumns> two_valued_columns(const MeasuredHead& head, dou
 }
 
 QueryTile::QueryTile(const MeasuredHead& head, const ScoreBounds& bounds, const ProblemShape& shape,
-                     const ConstTile& queries) {
-  const Index count = queries.rows();
+                     const ConstColumnTile& queries) {
   std::optional<ChangedQueries> changed;
   if (head.change.none()) {
     rows = queries;
   } else {
     changed = head.change.queries(queries);
-    rows = changed->rows;
+    rows = std::move(changed->rows);
   }
+  scores = bounds.rows(rows);
+  const ScoreShape::Spread spread = head.scores.spread(rows);
+  for (Index i = 0; i < rows.rows(); ++i) {
+    RowScores& row = scores[static_cast<std::size_t>(i)];
+    const bool known = std::isfinite(spread.mean(i)) && std::isfinite(spread.deviation(i));
+    row.mean = known ? std::clamp(spread.mean(i), row.low, row.high) : 0;
+    row.deviation = known ? std::min(spread.deviation(i), row.high - row.low) : 0;
+  }
+  if (!changed) return;
   Vector largest_keys = Vector::Ones(rows.cols());  // of their products over the modes
   std::vector<Vector> largest_in_file;
-  for (std::size_t m = 0; m < head.changed.modes.size() && changed; ++m) {
+  for (std::size_t m = 0; m < head.changed.modes.size(); ++m) {
     for (Index l = 0; l < rows.cols(); ++l) largest_keys(l) *= head.changed.modes[m].largest_key(l);
     largest_in_file.push_back(
         head.file.modes[m].key_min.cwiseAbs().cwiseMax(head.file.modes[m].key_max.cwiseAbs()));
   }
-  const double remainder = changed ? head.change.remainder(head.key_remainders, largest_in_file) : 0;
-  const double weight_error = changed ? head.change.weight_error(largest_keys) : 0;
-  const std::vector<ScoreShape::Spread> spreads = head.scores.spread(rows);
-  scores = bounds.rows(rows);
-  for (Index i = 0; i < count; ++i) {
+  const double remainder = head.change.remainder(head.key_remainders, largest_in_file);
+  const double weight_error = head.change.weight_error(largest_keys);
+  const double largest_sum = largest_keys.sum();
+  for (Index i = 0; i < rows.rows(); ++i) {
     RowScores& row = scores[static_cast<std::size_t>(i)];
-    const ScoreShape::Spread& spread = spreads[static_cast<std::size_t>(i)];
-    const bool known = std::isfinite(spread.mean) && std::isfinite(spread.deviation);
-    row.mean = known ? std::clamp(spread.mean, row.low, row.high) : 0;
-    row.deviation = known ? std::min(spread.deviation, row.high - row.low) : 0;
-    if (changed) {
-      row.error = std::abs(shape.scale) * (1 + 1e-12) *
-                      (changed->norm(i) * remainder + changed->dropped(i) * head.key_dropped +
-                       changed->rounding(i) * largest_keys.sum()) +
-                  weight_error;
-      row.shift = changed->shift(i);
-      row.shift_error = changed->shift_error(i);
-    }
+    row.error = std::abs(shape.scale) * (1 + 1e-12) *
+                    (changed->norm(i) * remainder + changed->dropped(i) * head.key_dropped +
+                     changed->rounding(i) * largest_sum) +
+                weight_error;
+    row.shift = changed->shift(i);
+    row.shift_error = changed->shift_error(i);
   }
 }
 

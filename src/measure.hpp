@@ -24,7 +24,7 @@ struct ModeMeasurement {
 
   /// Takes rows (rows, d) of keys in, all finite, with their weights (rows), or 1 each where there are none.
   /// `order` is k, for the Hoelder norm.
-  void absorb_keys(const ConstTile& keys, const Vector& weights, Index order);
+  void absorb_keys(const ConstColumnTile& keys, const Vector& weights, Index order);
   /// Takes rows (rows, d_v) of values in.
   void absorb_values(const ConstTile& values);
   /// Takes what another one has absorbed in.
@@ -56,7 +56,7 @@ struct ModeMeasurement {
 
  private:
   /// Adds the powers of a tile's keys. Sums in double: power_mean's slack has room for it.
-  void add_powers(const ColumnTile& keys, const Eigen::ArrayXd& weights);
+  void add_powers(const ConstColumnTile& keys, const Eigen::ArrayXd& weights);
 };
 
 /// What is known of the scores of one query row before anything is summed. All but `mean` and `deviation` are
@@ -81,7 +81,7 @@ class ScoreBounds {
   ScoreBounds(const std::vector<ModeMeasurement>& modes, const ProblemShape& shape);
 
   /// low, high, box and jensen of rows (b, d). Source: mathematics.md E3, E4, F0, F5.
-  std::vector<RowScores> rows(const ConstTile& queries) const;
+  std::vector<RowScores> rows(const ConstColumnTile& queries) const;
 
   /// (d) |scale| prod_m max|K_ml|. Long double: products of maxima may leave the range of double.
   const std::vector<long double>& box() const { return wide_.box; }
@@ -97,7 +97,7 @@ class ScoreBounds {
     Real hoelder = 0;             //     |scale| prod_m max_j |K_m,j|_k
   };
   /// A row of any magnitude.
-  RowScores row(const double* query) const;
+  RowScores row(const Vector& query) const;
 
   Index order_;
   Columns<long double> wide_;
@@ -123,7 +123,7 @@ struct QueryMeasurement {
   explicit QueryMeasurement(Index width);
 
   /// Takes rows (rows, d) in, all finite, whose scores are `scores`.
-  void absorb(const ConstTile& queries, const std::vector<RowScores>& scores);
+  void absorb(const ConstColumnTile& queries, const std::vector<RowScores>& scores);
   void merge(const QueryMeasurement& other);
 
   Vector largest;          // (d) max_i |Q_il|
@@ -175,9 +175,9 @@ inline double score_unit(const MeasuredHead& head) {
 /// they stand in the file; bounds of the changed coordinates.
 struct QueryTile {
   QueryTile(const MeasuredHead& head, const ScoreBounds& bounds, const ProblemShape& shape,
-            const ConstTile& queries);
+            const ConstColumnTile& queries);
 
-  Matrix rows;  // (b, d')
+  ColumnTile rows;  // (b, d')
   std::vector<RowScores> scores;
 };
 

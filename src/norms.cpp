@@ -8,9 +8,9 @@ namespace kronattn {
 
 namespace {
 
-/// Powers of what is neither huge nor tiny need no other unit.
-bool is_ordinary(double largest, Index k) {
-  return largest > 0x1p-100 && largest < 0x1p100 && k <= 8;
+/// Of sums of powers: no power overflows, and what vanishes is nothing beside the others.
+bool is_ordinary(double sum) {
+  return sum > 0x1p-800 && sum < 0x1p800;
 }
 
 double root(double sum, Index k) {
@@ -45,45 +45,44 @@ double hoelder_norm(const double* x, Index d, Index k) {
 
 namespace {
 
-struct PowerSums {
-  Eigen::ArrayXd largest, sum;  // (b) max_l |x_l|, sum_l |x_l|^k
-
-  PowerSums(const ColumnTile& rows, Index k)
-      : largest(Eigen::ArrayXd::Zero(rows.rows())), sum(Eigen::ArrayXd::Zero(rows.rows())) {
-    Eigen::ArrayXd size, power;
-    for (Index l = 0; l < rows.cols(); ++l) {
-      size = rows.col(l).abs();
-      largest = largest.max(size);
-      power = size * size;
-      for (Index factor = 2; factor < k; ++factor) power *= size;
-      sum += power;
+/// (b) sum_l |x_l|^k
+Eigen::ArrayXd power_sums(const ConstColumnTile& rows, Index k) {
+  Eigen::ArrayXd sums = Eigen::ArrayXd::Zero(rows.rows()), power;
+  for (Index l = 0; l < rows.cols(); ++l) {
+    if (k == 2) {
+      sums += rows.col(l).square();
+      continue;
     }
+    power = rows.col(l).abs().cube();
+    for (Index factor = 3; factor < k; ++factor) power *= rows.col(l).abs();
+    sums += power;
   }
-
-  double norm(Index i, const ColumnTile& rows, Index k) const {
-    if (is_ordinary(largest(i), k)) return root(sum(i), k) * slack(rows.cols(), k);
-    const Vector row = rows.row(i).matrix();
-    return hoelder_norm(row.data(), rows.cols(), k);
-  }
-};
+  return sums;
+}
 
 }  // namespace
 
-Eigen::ArrayXd hoelder_norms(const ColumnTile& rows, Index k) {
-  const PowerSums sums(rows, k);
-  if (k == 2 && rows.rows() > 0 && is_ordinary(sums.largest.minCoeff(), k) &&
-      is_ordinary(sums.largest.maxCoeff(), k))
-    return sums.sum.sqrt() * slack(rows.cols(), k);
-  Eigen::ArrayXd norms(rows.rows());
-  for (Index i = 0; i < rows.rows(); ++i) norms(i) = sums.norm(i, rows, k);
+Eigen::ArrayXd hoelder_norms(const ConstColumnTile& rows, Index k) {
+  Eigen::ArrayXd norms = power_sums(rows, k);
+  if (rows.rows() == 0) return norms;
+  const double factor = slack(rows.cols(), k);
+  if (k == 2 && is_ordinary(norms.minCoeff()) && is_ordinary(norms.maxCoeff())) return norms.sqrt() * factor;
+  for (Index i = 0; i < rows.rows(); ++i) {
+    if (is_ordinary(norms(i))) {
+      norms(i) = root(norms(i), k) * factor;
+    } else {
+      const Vector row = rows.row(i).matrix();
+      norms(i) = hoelder_norm(row.data(), rows.cols(), k);
+    }
+  }
   return norms;
 }
 
-double largest_hoelder_norm(const ColumnTile& rows, Index k) {
+double largest_hoelder_norm(const ConstColumnTile& rows, Index k) {
   if (rows.rows() == 0) return 0;
-  const PowerSums sums(rows, k);
-  // Where the largest entry is ordinary, rows that are not are small, and their sums with them.
-  if (is_ordinary(sums.largest.maxCoeff(), k)) return root(sums.sum.maxCoeff(), k) * slack(rows.cols(), k);
+  // Where the largest sum is ordinary, those that are not are smaller.
+  const double largest = power_sums(rows, k).maxCoeff();
+  if (is_ordinary(largest)) return root(largest, k) * slack(rows.cols(), k);
   return hoelder_norms(rows, k).maxCoeff();
 }
 

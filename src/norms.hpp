@@ -1,7 +1,7 @@
 // Norms from above, of any finite numbers.
 #pragma once
 
-#include "types.hpp"
+#include "column_tile.hpp"
 
 namespace kronattn {
 
@@ -9,9 +9,9 @@ namespace kronattn {
 double hoelder_norm(const double* x, Index d, Index k);
 
 /// (b) Of every row of a tile (b, d).
-Eigen::ArrayXd hoelder_norms(const ColumnTile& rows, Index k);
+Eigen::ArrayXd hoelder_norms(const ConstColumnTile& rows, Index k);
 
 /// The largest of them.
-double largest_hoelder_norm(const ColumnTile& rows, Index k);
+double largest_hoelder_norm(const ConstColumnTile& rows, Index k);
 
 }  // namespace kronattn

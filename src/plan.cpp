@@ -397,12 +397,12 @@ class Planning {
       queries.row(i) = head_.sample.queries.row(i * head_.sample.queries.rows() / rows);
     coordinates_.queries.transpose_into(queries, points);
     const Matrix kept = dropped.kept(monomials, points);
-    const std::vector<ScoreShape::Spread> spreads = head_.scores.spread(queries);
+    const ScoreShape::Spread spread = head_.scores.spread(queries);
     const std::vector<RowScores> scores = ScoreBounds(head_.changed.modes, shape_).rows(queries);
     Matrix lost(monomials.degree() + 1, rows);
     dropped.finish(points.data(), kept.data(), rows, monomials.degree(), lost.data());
     for (Index i = 0; i < rows; ++i) {
-      const auto& [mean, deviation] = spreads[static_cast<std::size_t>(i)];
+      const double mean = spread.mean(i), deviation = spread.deviation(i);
       const RowScores& row = scores[static_cast<std::size_t>(i)];
       const RowPolynomial polynomial =
           suited_polynomial(head_.scores, monomials.degree(), mean, mean - row.low, row.high - mean,

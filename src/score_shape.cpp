@@ -139,13 +139,12 @@ ScoreShape::ScoreShape(const HeadSample& sample, double scale)
   }
 }
 
-std::vector<ScoreShape::Spread> ScoreShape::spread(const ConstTile& queries) const {
-  const Vector means = queries * mean_;
-  const Vector squares = (queries * products_).cwiseProduct(queries).rowwise().sum();
-  std::vector<Spread> spreads;
-  for (Index i = 0; i < queries.rows(); ++i)
-    spreads.push_back({means(i), std::sqrt(std::max(0.0, squares(i) - means(i) * means(i)))});
-  return spreads;
+ScoreShape::Spread ScoreShape::spread(const ConstColumnTile& queries) const {
+  const ColumnTile products = queries.matrix() * products_;
+  Spread spread{queries.matrix() * mean_, Eigen::ArrayXd::Zero(queries.rows())};
+  for (Index l = 0; l < queries.cols(); ++l) spread.deviation += products.col(l) * queries.col(l);
+  spread.deviation = (spread.deviation - spread.mean.square()).max(0.0).sqrt();
+  return spread;
 }
 
 }  // namespace kronattn

@@ -7,6 +7,7 @@
 
 #include <vector>
 
+#include "column_tile.hpp"
 #include "types.hpp"
 
 namespace kronattn {
@@ -24,12 +25,12 @@ class ScoreShape {
   /// `scale` of the scores. Cost O(samples d + samples_q samples_k most_nodes), a few milliseconds.
   ScoreShape(const HeadSample& sample, double scale);
 
-  /// Mean and deviation of a row's scores over all key tuples, as the sample has them.
+  /// Mean and deviation of rows' scores over all key tuples, as the sample has them.
   struct Spread {
-    double mean = 0, deviation = 0;
+    Eigen::ArrayXd mean, deviation;  // (b)
   };
   /// Of the rows of `queries` (b, d). Cost 2 b d^2.
-  std::vector<Spread> spread(const ConstTile& queries) const;
+  Spread spread(const ConstColumnTile& queries) const;
 
   static constexpr Index most_nodes = 12;
 

@@ -9,15 +9,13 @@ namespace kronattn {
 NonzeroRange::NonzeroRange(Index width)
     : low(Vector::Constant(width, HUGE_VAL)), high(Vector::Constant(width, -HUGE_VAL)) {}
 
-void NonzeroRange::absorb(const ConstTile& rows) {
+void NonzeroRange::absorb(const ConstColumnTile& rows) {
   if (!one_value()) return;
-  for (Index i = 0; i < rows.rows(); ++i) {
-    const double* row = rows.data() + i * rows.outerStride();
-    for (Index l = 0; l < rows.cols(); ++l) {
-      low(l) = row[l] != 0 ? std::min(low(l), row[l]) : low(l);
-      high(l) = row[l] != 0 ? std::max(high(l), row[l]) : high(l);
+  for (Index l = 0; l < rows.cols(); ++l)
+    for (double entry : rows.col(l)) {
+      low(l) = entry != 0 ? std::min(low(l), entry) : low(l);
+      high(l) = entry != 0 ? std::max(high(l), entry) : high(l);
     }
-  }
   settle();
 }
 

@@ -21,7 +21,7 @@ struct NonzeroRange {
   NonzeroRange() = default;
   explicit NonzeroRange(Index width);
 
-  void absorb(const ConstTile& rows);
+  void absorb(const ConstColumnTile& rows);
   void merge(const NonzeroRange& other);
 
   /// No column takes two values beside 0.

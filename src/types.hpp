@@ -16,9 +16,6 @@ using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowM
 using Tile = Eigen::Ref<Matrix, 0, Eigen::OuterStride<>>;
 using ConstTile = Eigen::Ref<const Matrix, 0, Eigen::OuterStride<>>;
 
-/// Rows of a tile, column after column: arithmetic on all rows at once is that of vectors.
-using ColumnTile = Eigen::ArrayXXd;
-
 /// Of arithmetic, or of numbers in a file.
 enum class Precision { single_precision, double_precision };
 inline const char* name(Precision precision) {

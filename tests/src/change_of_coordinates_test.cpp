@@ -23,7 +23,7 @@ void expect_same_scores(const Problem& problem, double negligible) {
   const ProblemShape shape = head.changed_shape(problem.shape());
   const QueryTile tile(head, ScoreBounds(head.changed.modes, shape), shape, problem.queries);
   const MeasuredKeys changed_keys = head.change.measured_keys(problem.keys[0], 0);
-  const Matrix& keys = changed_keys.rows;
+  const ColumnTile& keys = changed_keys.rows;
   for (Index i = 0; i < problem.queries.rows(); ++i) {
     const RowScores& row = tile.scores[static_cast<std::size_t>(i)];
     testing::for_each_tuple(problem, i, [&](long double score, const std::vector<Index>& j) {
@@ -72,7 +72,8 @@ TEST(ChangeOfCoordinates, BalancesUnevenCoordinatesAndSortsThem) {
   problem.queries = problem.queries * sizes.asDiagonal() * turn;
   problem.keys[0] = problem.keys[0] * sizes.asDiagonal() * turn;
   const ChangeOfCoordinates change({problem.queries, problem.keys}, problem.scale, 1e-14);
-  const Matrix queries = change.queries(problem.queries).rows, keys = change.keys(problem.keys[0]).rows;
+  const Matrix queries = change.queries(problem.queries).rows.matrix(),
+               keys = change.keys(problem.keys[0]).rows.matrix();
   for (Index l = 0; l < 6; ++l) {
     EXPECT_NEAR(queries.col(l).norm() / std::sqrt(3000.0) / (keys.col(l).norm() / std::sqrt(4000.0)), 1,
                 1e-6);
@@ -84,8 +85,8 @@ TEST(ChangeOfCoordinates, BalancesUnevenCoordinatesAndSortsThem) {
 TEST(ChangeOfCoordinates, LeavesEvenCoordinatesButForTheCentre) {
   Problem problem = testing::random_problem({4000}, 3000, 6, 1, testing::Uniform(8, -1, 1));
   const ChangeOfCoordinates change({problem.queries, problem.keys}, problem.scale, 1e-9);
-  EXPECT_EQ(change.queries(problem.queries).rows, problem.queries);
-  EXPECT_NEAR(change.keys(problem.keys[0]).rows.colwise().mean().norm(), 0, 1e-12);
+  EXPECT_EQ(change.queries(problem.queries).rows.matrix(), problem.queries);
+  EXPECT_NEAR(change.keys(problem.keys[0]).rows.matrix().colwise().mean().norm(), 0, 1e-12);
 }
 
 TEST(ChangeOfCoordinates, CentresQueriesByWeightsOfKeys) {
@@ -114,9 +115,9 @@ TEST(ChangeOfCoordinates, IsUselessForAKeyFarOutsideOfTheSample) {
     EXPECT_GT(changed.remainder, 1e200);
     EXPECT_TRUE(changed.rows.allFinite() && changed.weights.allFinite());
     // Its neighbour does not care, whatever tile it is in.
-    EXPECT_EQ(changed.rows.row(0), change.keys(key.topRows(1)).rows.row(0));
+    EXPECT_EQ(changed.rows.matrix().row(0), change.keys(key.topRows(1)).rows.matrix());
     EXPECT_EQ(changed.weights(0), change.keys(key.topRows(1)).weights(0));
-    EXPECT_EQ(change.keys(key).rows, changed.rows);
+    EXPECT_EQ(change.keys(key).rows.matrix(), changed.rows.matrix());
   }
 }
 
@@ -133,7 +134,7 @@ TEST(ChangeOfCoordinates, MergesProportionalAndConstantColumnsAtHigherOrders) {
     const ProblemShape shape = head.changed_shape(problem.shape());
     ASSERT_EQ(shape.width, 3);
     const QueryTile tile(head, ScoreBounds(head.changed.modes, shape), shape, problem.queries);
-    std::vector<Matrix> changed;
+    std::vector<ColumnTile> changed;
     for (std::size_t m = 0; m < keys.size(); ++m) changed.push_back(head.change.keys(problem.keys[m]).rows);
     for (Index i = 0; i < 25; ++i) {
       const RowScores& row = tile.scores[static_cast<std::size_t>(i)];

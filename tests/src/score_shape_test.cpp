@@ -26,14 +26,14 @@ TEST(ScoreShape, KnowsMeanAndDeviationOfARow) {
     testing::Problem problem = testing::random_problem(keys, 10, 4, 1, testing::Uniform(2, -0.5, 1));
     problem.scale = -0.7;
     const ScoreShape shape({problem.queries, problem.keys}, problem.scale);
-    const auto spreads = shape.spread(problem.queries);
+    const ScoreShape::Spread spread = shape.spread(problem.queries);
     for (Index i = 0; i < 10; ++i) {
       long double count = 0, sum = 0, squares = 0;
       testing::for_each_tuple(problem, i, [&](long double score, const std::vector<Index>&) {
         count += 1, sum += score, squares += score * score;
       });
-      EXPECT_NEAR(spreads[static_cast<std::size_t>(i)].mean, static_cast<double>(sum / count), 1e-12);
-      EXPECT_NEAR(spreads[static_cast<std::size_t>(i)].deviation,
+      EXPECT_NEAR(spread.mean(i), static_cast<double>(sum / count), 1e-12);
+      EXPECT_NEAR(spread.deviation(i),
                   static_cast<double>(std::sqrt(squares / count - sum * sum / count / count)), 1e-9);
     }
   }
