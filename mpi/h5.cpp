@@ -305,6 +305,19 @@ Extent extent_of(const Handle& dataset, bool heads, Index head, Range rows, Inde
   return {static_cast<std::int64_t>(begin) + (before + rows.begin) * row_bytes, rows.size() * row_bytes};
 }
 
+bool is_plain(const Handle& dataset, const std::string& path) {
+  const Handle type(H5Dget_type(dataset.get()), H5Tclose);
+  const bool native =
+      H5Tequal(type.get(), H5T_NATIVE_DOUBLE) > 0 || H5Tequal(type.get(), H5T_NATIVE_FLOAT) > 0;
+  const bool contiguous =
+      H5Dget_offset(dataset.get()) != HADDR_UNDEF && storage(dataset).layout == "contiguous";
+  // A link may lead into another file.
+  std::string name(path.size() + 1, '\0');
+  const ssize_t length = H5Fget_name(dataset.get(), name.data(), name.size() + 1);
+  return native && contiguous && length == static_cast<ssize_t>(path.size()) &&
+         name.compare(0, path.size(), path) == 0;
+}
+
 SystemFile::SystemFile(const std::string& path)
     : path_(path), descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
   if (descriptor_ < 0) throw std::runtime_error(path + ": " + std::strerror(errno));
@@ -319,6 +332,27 @@ std::int64_t SystemFile::length() const {
   struct stat status {};
   if (fstat(descriptor_, &status) != 0) throw std::runtime_error(path_ + ": " + std::strerror(errno));
   return status.st_size;
+}
+
+void SystemFile::check_name() const {
+  struct stat mine {
+  }, now{};
+  if (fstat(descriptor_, &mine) != 0 || stat(path_.c_str(), &now) != 0 || mine.st_ino != now.st_ino ||
+      mine.st_dev != now.st_dev)
+    throw std::runtime_error(path_ + " was replaced while it was being opened");
+}
+
+bool SystemFile::read(Extent extent, void* data) const {
+  auto* to = static_cast<char*>(data);
+  while (extent.bytes > 0) {
+    const ssize_t count = ::pread(descriptor_, to, static_cast<std::size_t>(extent.bytes), extent.begin);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    to += count;
+    extent.begin += count;
+    extent.bytes -= count;
+  }
+  return true;
 }
 
 void SystemFile::read_ahead(Extent extent) const {

@@ -102,6 +102,10 @@ struct Extent {
 /// Where rows of `row_bytes` each stand, as read_rows has them; nothing where they don't stand side by side.
 Extent extent_of(const Handle& dataset, bool heads, Index head, Range rows, Index row_bytes);
 
+/// Whether the entries stand side by side in the file `path` itself, float or double as this machine has
+/// them.
+bool is_plain(const Handle& dataset, const std::string& path);
+
 /// A file that HDF5 has open as the system knows it, for what HDF5 does not do.
 class SystemFile {
  public:
@@ -111,8 +115,13 @@ class SystemFile {
   SystemFile(const SystemFile&) = delete;
   SystemFile& operator=(const SystemFile&) = delete;
 
+  /// Throws std::runtime_error if the path leads to another file by now.
+  void check_name() const;
   /// Throws std::runtime_error if the file is shorter than it was: parallel HDF5 reads zeros beyond its end.
   void check_length() const;
+
+  /// Reads these bytes; from any thread. False on failure, or if the file ends before them.
+  bool read(Extent extent, void* data) const;
 
   /// The system starts to read these bytes, and the caller goes on: a hint, which may do nothing.
   void read_ahead(Extent extent) const;

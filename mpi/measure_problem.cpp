@@ -11,10 +11,20 @@ namespace kronattn {
 
 namespace {
 
+bool all_finite(const Matrix& data) {
+  bool finite = true;
+#pragma omp parallel for reduction(&& : finite) if (data.rows() > key_tile_rows)
+  for (Index begin = 0; begin < data.rows(); begin += key_tile_rows) {
+    const Index rows = std::min(key_tile_rows, data.rows() - begin);
+    finite = (data.middleRows(begin, rows).array() * 0).sum() == 0 && finite;  // 0 times anything else is nan
+  }
+  return finite;
+}
+
 /// Checks that rows are finite and adds their tiles to the content sum.
 void inspect(const Problem& problem, Part part, Index head, Range rows, const Matrix& data,
              ContentSum& content) {
-  const bool finite = (data.array() * 0).sum() == 0;  // 0 times anything else is nan
+  const bool finite = all_finite(data);
   for (Index i = 0; i < data.rows() && !finite; ++i)
     for (Index c = 0; c < data.cols(); ++c)
       if (!std::isfinite(data(i, c)))

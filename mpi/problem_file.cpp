@@ -1,9 +1,12 @@
 #include "problem_file.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+
+#include "watchdog.hpp"
 
 namespace kronattn {
 
@@ -190,10 +193,11 @@ ProblemFile::ProblemFile(const Communicator& comm, const std::string& path, std:
     if (comm.root()) text = to_json(describe_problem(path, scale)).dump();
   });
   description_ = from_json(nlohmann::json::parse(comm.broadcast(text, 0)));
+  comm.together([&] { system_file_.emplace(path); });
   file_ = h5::open_file(path, h5::Access::read, comm);
   const double most_cached = memory.left(comm, 0) / static_cast<double>(4 * (1 + 2 * shape().modes()));
   comm.together([&] {
-    system_file_.emplace(path);
+    system_file_->check_name();
     const auto open = [&](const std::string& name) {
       h5::Handle dataset = h5::open_dataset(file_, name, most_cached);
       buffer_bytes_ += h5::buffer_bytes(dataset);
@@ -212,6 +216,30 @@ const std::string& ProblemFile::part_name(Part part) const {
                                     : description_.value_names[mode];
 }
 
+namespace {
+
+/// Entries of so many bytes that stand side by side, by all threads.
+bool read_entries(const h5::SystemFile& file, h5::Extent extent, Index bytes, Matrix& data) {
+  Activity::moved();
+  constexpr Index piece = Index{1} << 15;
+  bool done = true;
+#pragma omp parallel for reduction(&& : done) if (data.size() > piece)
+  for (Index begin = 0; begin < data.size(); begin += piece) {
+    const Index count = std::min(piece, data.size() - begin);
+    const h5::Extent own{extent.begin + begin * bytes, count * bytes};
+    if (bytes == sizeof(double)) {
+      done = file.read(own, data.data() + begin) && done;
+    } else {
+      std::array<float, piece> numbers;
+      done = file.read(own, numbers.data()) && done;
+      std::copy_n(numbers.begin(), count, data.data() + begin);
+    }
+  }
+  return done;
+}
+
+}  // namespace
+
 Matrix ProblemFile::read(Part part, Index head, Range rows) {
   const auto mode = static_cast<std::size_t>(part.mode);
   const h5::Handle& dataset = part.kind == Part::queries ? queries_
@@ -219,18 +247,22 @@ Matrix ProblemFile::read(Part part, Index head, Range rows) {
                                                          : values_[mode];
   Matrix data(rows.size(), columns(part));
   if (rows.size() == 0) return data;
-  if (!h5::read_rows(dataset, description_.has_heads, head, rows, H5T_NATIVE_DOUBLE, data.data()))
-    throw std::runtime_error(path_ + ": rows " + std::to_string(rows.begin) + " to " +
-                             std::to_string(rows.end) + " of " + part_name(part) + " can't be read");
-  system_file_->check_length();
   const Index bytes = part.kind == Part::queries ? description_.query_bytes
                       : part.kind == Part::keys  ? description_.key_bytes[mode]
                                                  : description_.value_bytes[mode];
+  const auto extent = [&](Range some) {
+    return h5::extent_of(dataset, description_.has_heads, head, some, columns(part) * bytes);
+  };
+  const bool done = h5::is_plain(dataset, path_) ? read_entries(*system_file_, extent(rows), bytes, data)
+                                                 : h5::read_rows(dataset, description_.has_heads, head, rows,
+                                                                 H5T_NATIVE_DOUBLE, data.data());
+  system_file_->check_length();
+  if (!done)
+    throw std::runtime_error(path_ + ": rows " + std::to_string(rows.begin) + " to " +
+                             std::to_string(rows.end) + " of " + part_name(part) + " can't be read");
   bytes_read_ += data.size() * bytes;
   const Range next{rows.end, std::min(rows.end + rows.size(), this->rows(part))};
-  if (next.size() > 0)
-    system_file_->read_ahead(
-        h5::extent_of(dataset, description_.has_heads, head, next, columns(part) * bytes));
+  if (next.size() > 0) system_file_->read_ahead(extent(next));
   return data;
 }
 
