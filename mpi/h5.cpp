@@ -335,8 +335,8 @@ std::int64_t SystemFile::length() const {
 }
 
 void SystemFile::check_name() const {
-  struct stat mine {
-  }, now{};
+  struct stat mine {};
+  struct stat now {};
   if (fstat(descriptor_, &mine) != 0 || stat(path_.c_str(), &now) != 0 || mine.st_ino != now.st_ino ||
       mine.st_dev != now.st_dev)
     throw std::runtime_error(path_ + " was replaced while it was being opened");

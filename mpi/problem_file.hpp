@@ -35,7 +35,8 @@ class ProblemFile : public Problem {
   const ProblemShape& shape() const override { return description_.shape; }
   std::string name() const override { return path_; }
   Precision precision() const override { return description_.precision; }
-  /// The rows behind them are on their way meanwhile, as many again: blocks are read in their order.
+  /// By all OpenMP threads, where the file has the numbers as this machine does. The rows behind them are on
+  /// their way meanwhile, as many again: blocks are read in their order.
   Matrix read(Part part, Index head, Range rows) override;
   std::string entry_name(Part part, Index head, Index row, Index column) const override;
   double buffer_bytes() const override { return buffer_bytes_; }

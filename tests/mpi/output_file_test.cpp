@@ -84,9 +84,28 @@ TEST(OutputFile, RowsStandInTheFileWhereTheyAreSaidTo) {
   bytes.seekg(h5::extent_of(column, false, 0, {8, 9}, 4).begin);
   bytes.read(reinterpret_cast<char*>(&last), sizeof last);
   EXPECT_EQ(last, 2.0f);
-  const h5::SystemFile hints(scratch / "out.h5");
-  hints.read_ahead({0, 1 << 20});
-  EXPECT_NO_THROW(hints.check_length());
+  const h5::SystemFile system_file(scratch / "out.h5");
+  system_file.read_ahead({0, 1 << 20});
+  EXPECT_NO_THROW(system_file.check_length());
+  ASSERT_TRUE(h5::is_plain(column, scratch / "out.h5"));
+  EXPECT_FALSE(h5::is_plain(column, scratch / "another.h5"));
+  ASSERT_TRUE(system_file.read(h5::extent_of(column, false, 0, {8, 9}, 4), &last));
+  EXPECT_EQ(last, 2.0f);
+  const auto size = static_cast<std::int64_t>(fs::file_size(scratch / "out.h5"));
+  EXPECT_FALSE(system_file.read({size - 2, 4}, &last));
+}
+
+TEST(SystemFile, KnowsWhetherItsNameLeadsToAnother) {
+  const Communicator comm(MPI_COMM_SELF);
+  const Scratch scratch(comm);
+  const auto make = [&](const char* name) { std::ofstream(scratch / name) << "some words"; };
+  make("a"), make("b");
+  const h5::SystemFile file(scratch / "a");
+  EXPECT_NO_THROW(file.check_name());
+  fs::rename(scratch / "b", scratch / "a");
+  EXPECT_THROW(file.check_name(), std::runtime_error);
+  fs::remove(scratch / "a");
+  EXPECT_THROW(file.check_name(), std::runtime_error);
 }
 
 TEST(OutputFile, LeavesNothingWhenItIsGivenUp) {
