@@ -201,7 +201,8 @@ ProblemFile::ProblemFile(const Communicator& comm, const std::string& path, std:
     const auto open = [&](const std::string& name) {
       h5::Handle dataset = h5::open_dataset(file_, name, most_cached);
       buffer_bytes_ += h5::buffer_bytes(dataset);
-      return dataset;
+      const bool is_plain = h5::is_plain(dataset, path);
+      return Dataset{std::move(dataset), is_plain};
     };
     queries_ = open(queries_name);
     for (const std::string& key_name : description_.key_names) keys_.push_back(open(key_name));
@@ -242,20 +243,20 @@ bool read_entries(const h5::SystemFile& file, h5::Extent extent, Index bytes, Ma
 
 Matrix ProblemFile::read(Part part, Index head, Range rows) {
   const auto mode = static_cast<std::size_t>(part.mode);
-  const h5::Handle& dataset = part.kind == Part::queries ? queries_
-                              : part.kind == Part::keys  ? keys_[mode]
-                                                         : values_[mode];
+  const Dataset& dataset = part.kind == Part::queries ? queries_
+                           : part.kind == Part::keys  ? keys_[mode]
+                                                      : values_[mode];
   Matrix data(rows.size(), columns(part));
   if (rows.size() == 0) return data;
   const Index bytes = part.kind == Part::queries ? description_.query_bytes
                       : part.kind == Part::keys  ? description_.key_bytes[mode]
                                                  : description_.value_bytes[mode];
   const auto extent = [&](Range some) {
-    return h5::extent_of(dataset, description_.has_heads, head, some, columns(part) * bytes);
+    return h5::extent_of(dataset.handle, description_.has_heads, head, some, columns(part) * bytes);
   };
-  const bool done = h5::is_plain(dataset, path_) ? read_entries(*system_file_, extent(rows), bytes, data)
-                                                 : h5::read_rows(dataset, description_.has_heads, head, rows,
-                                                                 H5T_NATIVE_DOUBLE, data.data());
+  const bool done = dataset.is_plain ? read_entries(*system_file_, extent(rows), bytes, data)
+                                     : h5::read_rows(dataset.handle, description_.has_heads, head, rows,
+                                                     H5T_NATIVE_DOUBLE, data.data());
   system_file_->check_length();
   if (!done)
     throw std::runtime_error(path_ + ": rows " + std::to_string(rows.begin) + " to " +

@@ -43,13 +43,19 @@ class ProblemFile : public Problem {
   std::int64_t bytes_read() const override { return bytes_read_; }
 
  private:
+  struct Dataset {
+    h5::Handle handle;
+    bool is_plain = false;
+  };
+
   const std::string& part_name(Part part) const;
 
   std::string path_;
   ProblemDescription description_;
   std::optional<h5::SystemFile> system_file_;
-  h5::Handle file_, queries_;
-  std::vector<h5::Handle> keys_, values_;
+  h5::Handle file_;
+  Dataset queries_;
+  std::vector<Dataset> keys_, values_;
   double buffer_bytes_ = 0;
   std::int64_t bytes_read_ = 0;
 };
